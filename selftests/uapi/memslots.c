@@ -674,6 +674,7 @@ TEST_F(mem, compaction)
 
 	if (access("/proc/sys/vm/compact_memory", W_OK))
 		SKIP(return, "no /proc/sys/vm/compact_memory");
+	t_limit_s = 200;
 	madvise(a, size, MADV_HUGEPAGE);
 	ASSERT_OK(t_region(self->vm, 1, 0, FAR, size, a));
 	sweep(self->vm, FAR, size / 512, 512, 0x1234567800000000);
