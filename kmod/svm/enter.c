@@ -32,7 +32,7 @@
 #include "svm.h"
 
 /**
- * struct svm_cpu - a physical CPU; all of it is used by that CPU alone, preemption off
+ * struct svm_cpu - a physical CPU; used by that CPU alone, preemption off, but for @last_vmcb
  * @hsave: page for VMRUN's own use (MSR VM_HSAVE_PA) [I]
  * @host: page that VMSAVE and VMLOAD keep the host's state in [I]
  * @generation: of ASIDs; starts above every vCPU's
@@ -40,7 +40,7 @@
  * @max_asid: the highest
  * @flush_all: the next VMRUN must flush all ASIDs
  * @last_vmcb: the VMCB that ran here last, to know when predictions of another guest may
- *	linger; never dereferenced
+ *	linger; never dereferenced, cleared by whoever frees it [a]
  */
 struct svm_cpu {
 	struct page *hsave;
@@ -190,15 +190,34 @@ void svm_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
 	struct svm_cpu *sc = this_cpu_ptr(&svm_cpu);
 
 	svm->host_saved = false;
-	if (sc->last_vmcb == svm->vmcb)
-		return;
 	/*
-	 * another guest, or this one elsewhere meanwhile: its predictions must not steer this
-	 * one, and no clean bit holds
+	 * What the processor kept of this VMCB is from its last run here; another CPU may have
+	 * run it since, though none other ran here.
 	 */
-	sc->last_vmcb = svm->vmcb;
+	if (svm->last_cpu != cpu) {
+		svm->last_cpu = cpu;
+		svm->vmcb->control.clean = 0;
+	}
+	if (READ_ONCE(sc->last_vmcb) == svm->vmcb)
+		return;
+	/* the predictions of another guest must not steer this one, and no clean bit holds */
+	WRITE_ONCE(sc->last_vmcb, svm->vmcb);
 	svm->vmcb->control.clean = 0;
 	indirect_branch_prediction_barrier();
+}
+
+/**
+ * svm_forget_vmcb - a VMCB is about to be freed: its address may come back as another guest's
+ * @vmcb: the VMCB
+ *
+ * Context: any.
+ */
+void svm_forget_vmcb(const struct vmcb *vmcb)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		cmpxchg(&per_cpu_ptr(&svm_cpu, cpu)->last_vmcb, (const void *)vmcb, NULL);
 }
 
 /**
@@ -305,7 +324,8 @@ void svm_enter_irqoff(struct vmm_vcpu *vcpu)
 	vcpu->dr7 = vmcb->save.dr7;
 	svm->exit_code = (u32)vmcb->control.exit_code;
 	vmcb->control.tlb_control = SVM_TLB_KEEP;
-	vmcb->control.clean = SVM_CLEAN_ALL;
+	/* nothing was loaded where the entry failed */
+	vmcb->control.clean = svm->exit_code == SVM_EXIT_INVALID ? 0 : SVM_CLEAN_ALL;
 
 	tpr = vmcb->control.int_ctl & SVM_INT_V_TPR;
 	if (unlikely(tpr != (u8)vmm_lapic_get_cr8(vcpu))) {

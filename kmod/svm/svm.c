@@ -137,6 +137,7 @@ static int svm_vcpu_create(struct vmm_vcpu *vcpu)
 	svm->entry.gpr = vcpu->gpr;
 	svm->entry.vmcb_pa = __sme_set(page_to_phys(page));
 	svm->asid_cpu = -1;
+	svm->last_cpu = -1;
 	return 0;
 }
 
@@ -144,8 +145,10 @@ static void svm_vcpu_free(struct vmm_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 
-	if (svm->vmcb)
+	if (svm->vmcb) {
+		svm_forget_vmcb(svm->vmcb);
 		free_page((unsigned long)svm->vmcb);
+	}
 	svm->vmcb = NULL;
 }
 

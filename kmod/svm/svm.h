@@ -48,6 +48,7 @@ static_assert(offsetof(struct svm_entry, spec_host) == SVM_ENTRY_SPEC_HOST);
  * @entry: argument of the entry code
  * @asid_generation: generation of the ASID in the VMCB, of the CPU @asid_cpu
  * @asid_cpu: CPU that gave the ASID, -1 = none
+ * @last_cpu: CPU that the vCPU was loaded on last, -1 = none
  * @host_saved: this CPU's host page holds the host's state as VMLOAD will need it
  * @cr0: guest's CR0; the VMCB's differs in CD and NW, and the guest may change TS and MP
  *	without an exit
@@ -67,6 +68,7 @@ struct svm_vcpu {
 	struct svm_entry entry;
 	u64 asid_generation;
 	int asid_cpu;
+	int last_cpu;
 	bool host_saved;
 	u64 cr0;
 	u64 efer;
@@ -99,6 +101,7 @@ int svm_cpus_init(void);
 void svm_cpus_exit(void);
 void svm_vcpu_load(struct vmm_vcpu *vcpu, int cpu);
 void svm_vcpu_put(struct vmm_vcpu *vcpu);
+void svm_forget_vmcb(const struct vmcb *vmcb);
 void svm_flush_tlb_irqoff(struct vmm_vcpu *vcpu);
 void svm_enter_irqoff(struct vmm_vcpu *vcpu);
 void svm_exit_irqoff(struct vmm_vcpu *vcpu);
