@@ -158,5 +158,5 @@ help:
 	@echo
 	@echo "KDIR=DIR       build directory of the kernel to build for"
 	@echo "KVER='6.1 6.12 debug'  kernels of the test host to build for"
-	@echo "VMM_DEBUG=1    defines VMM_DEBUG (no self-check uses it yet) -> build/modules/KERNEL-debug/"
+	@echo "VMM_DEBUG=1    the modules check themselves as they run -> build/modules/KERNEL-debug/"
 	@echo "W=1 C=2 V=1    as in the kernel's own build"

@@ -7,6 +7,7 @@
 #include <linux/module.h>
 #include <asm/cpufeature.h>
 
+#include "debug.h"
 #include "device.h"
 #include "hw.h"
 #include "ioctl.h"
@@ -123,6 +124,7 @@ static int __init vmm_init(void)
 		pr_err("vmm: this processor offers no AMD-V (SVM): it has none, the firmware disabled it, or the hypervisor below does not pass it on\n");
 		return -EOPNOTSUPP;
 	}
+	vmm_debug_init();
 	ret = vendor->setup();
 	if (ret)
 		return ret;

@@ -10,3 +10,5 @@ vmm-y += kmod/io/bus.o kmod/io/ioeventfd.o
 vmm-y += kmod/irq/lapic.o kmod/irq/lapic_regs.o kmod/irq/lapic_state.o kmod/irq/lapic_timer.o kmod/irq/ipi.o
 vmm-y += kmod/irq/route.o kmod/irq/irqfd.o
 vmm-y += kmod/svm/svm.o kmod/svm/enter.o kmod/svm/exit.o kmod/svm/event.o kmod/svm/regs.o kmod/svm/vmenter.o
+# The self-checks of a debug build.
+vmm-$(VMM_DEBUG:1=y) += kmod/debug.o kmod/svm/debug.o

@@ -26,6 +26,7 @@
 #include <asm/nospec-branch.h>
 
 #include "compat.h"
+#include "debug.h"
 #include "device.h"
 #include "hw.h"
 #include "ioctl.h"
@@ -113,10 +114,11 @@ void vmm_flush_remote(struct vmm_vm *vm)
 		if (cpu >= 0 && cpu != me)
 			cpumask_set_cpu(cpu, mask);
 	}
-	if (!cpumask_empty(mask)) {
+	if (!cpumask_empty(mask) && !vmm_planted(VMM_PLANT_FLUSH)) {
 		vmm_vm_stat_add(vm, VMM_STAT_KICK_IPI, cpumask_weight(mask));
 		smp_call_function_many(mask, vmm_flush_ack, NULL, true);
 	}
+	vmm_debug_flushed(vm, gen);
 	put_cpu();
 }
 
@@ -131,6 +133,7 @@ static bool vmm_has_tsc_aux(void)
 static void __vmm_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
 {
 	WRITE_ONCE(vcpu->cpu, cpu);
+	vmm_debug_vcpu_load(vcpu);
 	if (vmm_has_tsc_aux()) {
 		rdmsrl(MSR_TSC_AUX, vcpu->host_tsc_aux);
 		vcpu->loaded_tsc_aux = vcpu->host_tsc_aux;
@@ -142,8 +145,9 @@ static void __vmm_vcpu_load(struct vmm_vcpu *vcpu, int cpu)
 static void __vmm_vcpu_put(struct vmm_vcpu *vcpu)
 {
 	vmm_x86(vcpu_put)(vcpu);
-	if (vcpu->loaded_tsc_aux != vcpu->host_tsc_aux)
+	if (vcpu->loaded_tsc_aux != vcpu->host_tsc_aux && !vmm_planted(VMM_PLANT_LAZY))
 		wrmsrl(MSR_TSC_AUX, vcpu->host_tsc_aux);
+	vmm_debug_vcpu_put(vcpu);
 	WRITE_ONCE(vcpu->cpu, -1);
 }
 
@@ -177,6 +181,7 @@ static void vmm_vcpu_put(struct vmm_vcpu *vcpu)
 	__vmm_vcpu_put(vcpu);
 	preempt_notifier_unregister(&vcpu->pn);
 	preempt_enable();
+	vmm_debug_report(vcpu);
 }
 
 /* ---- requests ---- */
@@ -351,15 +356,18 @@ static int vmm_vcpu_enter(struct vmm_vcpu *vcpu, int *idx)
 	}
 	gen = atomic64_read(&vm->tlb_gen);
 	if (vcpu->tlb_gen != gen) {
-		vmm_x86(flush_tlb_irqoff)(vcpu);
+		if (!vmm_planted(VMM_PLANT_TLB))
+			vmm_x86(flush_tlb_irqoff)(vcpu);
 		WRITE_ONCE(vcpu->tlb_gen, gen);
 	}
 
 	trace_vmm_entry(vcpu->id, vcpu->rip);
+	vmm_debug_enter_irqoff(vcpu);
 	vmm_load_guest_irqoff(vcpu);
 	vtime_account_guest_enter();
 	vmm_x86(enter_irqoff)(vcpu);
 	vmm_load_host_irqoff(vcpu);
+	vmm_debug_exit_irqoff(vcpu);
 	/* as above */
 	smp_store_release(&vcpu->mode, VMM_OUTSIDE_GUEST);
 	vmm_x86(exit_irqoff)(vcpu);
@@ -613,6 +621,7 @@ static struct vmm_vcpu *vmm_vcpu_alloc(struct vmm_vm *vm, u32 id)
 	vcpu->id = id;
 	vcpu->cpu = -1;
 	vcpu->mode = VMM_OUTSIDE_GUEST;
+	vmm_debug_vcpu_init(vcpu);
 	vcpu->mp = id ? VMM_MP_UNINIT : VMM_MP_RUNNING;
 	mutex_init(&vcpu->mutex);
 	rcuwait_init(&vcpu->wait);

@@ -250,6 +250,40 @@ struct vmm_event_queue {
 	bool nmi_injected;
 };
 
+#ifdef VMM_DEBUG
+
+/* registers of the host that are compared, besides MSRs */
+enum vmm_debug_reg {
+	VMM_DEBUG_CR0, VMM_DEBUG_CR3, VMM_DEBUG_CR4, VMM_DEBUG_CR8, VMM_DEBUG_XCR0, VMM_DEBUG_PKRU,
+	VMM_DEBUG_DR0, VMM_DEBUG_DR1, VMM_DEBUG_DR2, VMM_DEBUG_DR3, VMM_DEBUG_DR7,
+	VMM_DEBUG_GDT_BASE, VMM_DEBUG_GDT_LIMIT, VMM_DEBUG_IDT_BASE, VMM_DEBUG_IDT_LIMIT,
+	VMM_DEBUG_LDT, VMM_DEBUG_TR, VMM_DEBUG_DS, VMM_DEBUG_ES, VMM_DEBUG_FS, VMM_DEBUG_GS,
+	VMM_DEBUG_NR_REGS,
+};
+
+#define VMM_DEBUG_MSRS		16
+#define VMM_DEBUG_OUTSIDE	U64_MAX
+
+/**
+ * struct vmm_vcpu_debug - what the self-checks of debug.c remember of a vCPU; all [o], but:
+ * @entered_gen: vm->tlb_gen that it is in the guest with, VMM_DEBUG_OUTSIDE = it is not [a]
+ * @msr: MSRs of the host at the last entry, or when it came to this CPU
+ * @reg: the host's other registers at the last entry
+ * @dr6: likewise
+ * @lazy_bad: 1 + number of an MSR that was not given back when it left a CPU
+ * @lazy_got: what was in it
+ */
+struct vmm_vcpu_debug {
+	u64 entered_gen;
+	u64 msr[VMM_DEBUG_MSRS];
+	u64 reg[VMM_DEBUG_NR_REGS];
+	unsigned long dr6;
+	unsigned int lazy_bad;
+	u64 lazy_got;
+};
+
+#endif /* VMM_DEBUG */
+
 struct vmm_cpuid;
 struct vmm_insn_state;
 struct fpu_guest;
@@ -298,6 +332,7 @@ struct fpu_guest;
  * @clock_msr: MSR_KVM_SYSTEM_TIME_NEW as written [o]
  * @tables: second-level tables at hand; freed by vmm_mmu_vcpu_free() [o]
  * @stat: counters, by enum vmm_stat; written by the owner only [a]
+ * @debug: of the self-checks
  */
 struct vmm_vcpu {
 	struct vmm_vm *vm;
@@ -350,6 +385,9 @@ struct vmm_vcpu {
 	struct vmm_table_cache tables;
 
 	u64 stat[VMM_STAT_NR];
+#ifdef VMM_DEBUG
+	struct vmm_vcpu_debug debug;
+#endif
 };
 
 static inline void vmm_stat_inc(struct vmm_vcpu *vcpu, enum vmm_stat s)

@@ -309,9 +309,11 @@ void svm_enter_irqoff(struct vmm_vcpu *vcpu)
 	else
 		svm->entry.spec_host = this_cpu_read(x86_spec_ctrl_current);
 
+	svm_debug_enter_irqoff(svm);
 	svm_clgi();
 	svm_run(svm);
 	svm_stgi();
+	svm_debug_exit_irqoff(svm);
 
 	vcpu->gpr[VMM_RAX] = vmcb->save.rax;
 	vcpu->gpr[VMM_RSP] = vmcb->save.rsp;

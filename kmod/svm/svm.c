@@ -138,7 +138,7 @@ static int svm_vcpu_create(struct vmm_vcpu *vcpu)
 	svm->entry.vmcb_pa = __sme_set(page_to_phys(page));
 	svm->asid_cpu = -1;
 	svm->last_cpu = -1;
-	return 0;
+	return svm_debug_create(svm);
 }
 
 static void svm_vcpu_free(struct vmm_vcpu *vcpu)
@@ -150,6 +150,7 @@ static void svm_vcpu_free(struct vmm_vcpu *vcpu)
 		free_page((unsigned long)svm->vmcb);
 	}
 	svm->vmcb = NULL;
+	svm_debug_free(svm);
 }
 
 /**

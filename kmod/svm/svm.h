@@ -14,6 +14,7 @@
 
 #ifndef __ASSEMBLY__
 
+#include "../debug.h"
 #include "../vmm.h"
 #include "vmcb.h"
 
@@ -41,6 +42,20 @@ static_assert(offsetof(struct svm_entry, spec_guest) == SVM_ENTRY_SPEC_GUEST);
 static_assert(offsetof(struct svm_entry, spec_host) == SVM_ENTRY_SPEC_HOST);
 
 /**
+ * struct svm_debug - what the self-checks of debug.c remember of a vCPU's last run
+ * @last: the VMCB after it
+ * @cpu: CPU of it, -1 = none that counts
+ * @asid_generation: of that CPU then
+ * @tlb_gen: generation of translations that it was entered with
+ */
+struct svm_debug {
+	struct vmcb *last;
+	int cpu;
+	u64 asid_generation;
+	u64 tlb_gen;
+};
+
+/**
  * struct svm_vcpu - a vCPU with its control block; all of it belongs to the owner ([o] of
  * vmm.h)
  * @vcpu: first, so that the shared code allocates both in one
@@ -61,6 +76,7 @@ static_assert(offsetof(struct svm_entry, spec_host) == SVM_ENTRY_SPEC_HOST);
  * @irq_window: V_IRQ is set to learn when an interrupt can be taken
  * @cr8_window: a CR8 write may unblock an interrupt
  * @exit_code: of the last exit
+ * @debug: of the self-checks
  */
 struct svm_vcpu {
 	struct vmm_vcpu vcpu;
@@ -80,6 +96,9 @@ struct svm_vcpu {
 	bool irq_window;
 	bool cr8_window;
 	u32 exit_code;
+#ifdef VMM_DEBUG
+	struct svm_debug debug;
+#endif
 };
 
 static inline struct svm_vcpu *to_svm(struct vmm_vcpu *vcpu)
@@ -90,7 +109,8 @@ static inline struct svm_vcpu *to_svm(struct vmm_vcpu *vcpu)
 /* a field of the VMCB in the group(s) @bits changed: the processor must load them */
 static inline void svm_mark_dirty(struct svm_vcpu *svm, u32 bits)
 {
-	svm->vmcb->control.clean &= ~bits;
+	if (!vmm_planted(VMM_PLANT_CACHE))
+		svm->vmcb->control.clean &= ~bits;
 }
 
 /* enter.c */
@@ -147,6 +167,19 @@ int svm_get_msr(struct vmm_vcpu *vcpu, u32 index, u64 *data);
 int svm_set_msr(struct vmm_vcpu *vcpu, u32 index, u64 data);
 void svm_set_tsc_offset(struct vmm_vcpu *vcpu, u64 offset);
 void svm_cpuid_changed(struct vmm_vcpu *vcpu);
+
+/* debug.c */
+#ifdef VMM_DEBUG
+int svm_debug_create(struct svm_vcpu *svm);
+void svm_debug_free(struct svm_vcpu *svm);
+void svm_debug_enter_irqoff(struct svm_vcpu *svm);
+void svm_debug_exit_irqoff(struct svm_vcpu *svm);
+#else
+static inline int svm_debug_create(struct svm_vcpu *svm) { return 0; }
+static inline void svm_debug_free(struct svm_vcpu *svm) { }
+static inline void svm_debug_enter_irqoff(struct svm_vcpu *svm) { }
+static inline void svm_debug_exit_irqoff(struct svm_vcpu *svm) { }
+#endif
 
 #endif /* !__ASSEMBLY__ */
 #endif /* KMOD_SVM_H */
