@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Sourced by process 1 of a test host, which has a function say() for its log.
+
+# What runs here, for the log of the run: kernel, CPUs, what they have of virtualization.
+describe_host()
+{
+	local have=svm\|npt\|lbrv\|svm_lock\|nrip_save\|tsc_scale\|vmcb_clean\|flushbyasid\|decodeassists
+	have="$have|pausefilter|pfthreshold|avic|x2avic|v_vmsave_vmload|vgif|v_spec_ctrl|vnmi|vmx|la57"
+
+	echo "testhost: Linux $(uname -r), $(nproc) CPU(s): $(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)"
+	echo "testhost: flags: $(grep -m1 '^flags' /proc/cpuinfo | grep -owE "$have" | tr '\n' ' ')"
+	sed -n '/^vmx flags/{s/^vmx flags[^:]*/testhost: vmx flags/p;q}' /proc/cpuinfo
+}
+
+# vmm's modules must go, once nobody uses them.
+unload_vmm()
+{
+	local m n
+
+	for m in vmm_virtio vmm; do
+		[ -d /sys/module/$m ] || continue
+		# The last reference of a killed process may take a moment to go.
+		for n in {1..50}; do
+			rmmod $m 2>/dev/null && break
+			sleep 0.2
+		done
+		[ -d /sys/module/$m ] && say "module-busy: $m cannot be unloaded: $(rmmod $m 2>&1)"
+	done
+}
