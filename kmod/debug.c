@@ -191,7 +191,8 @@ static void read_regs(u64 *to)
 	to[VMM_DEBUG_CR8] = read_cr8();
 	if (to[VMM_DEBUG_CR4] & X86_CR4_OSXSAVE)
 		to[VMM_DEBUG_XCR0] = xgetbv(XCR_XFEATURE_ENABLED_MASK);
-	to[VMM_DEBUG_PKRU] = rdpkru();
+	if (to[VMM_DEBUG_CR4] & X86_CR4_PKE)
+		to[VMM_DEBUG_PKRU] = rdpkru();
 	/* what is in them while no breakpoint is set is of no account */
 	get_debugreg(to[VMM_DEBUG_DR7], 7);
 	to[VMM_DEBUG_DR7] &= DR_GLOBAL_ENABLE_MASK | DR_LOCAL_ENABLE_MASK;
