@@ -42,6 +42,14 @@ struct session {
 	struct loop_timer deadline;
 };
 
+/* Whoever started vmmctl with a signal ignored (nohup, a shell's background jobs) meant it. */
+static bool is_ignored(int sig)
+{
+	struct sigaction sa;
+
+	return !sigaction(sig, NULL, &sa) && sa.sa_handler == SIG_IGN;
+}
+
 static void handled_signals(sigset_t *set)
 {
 	static const int sigs[] = {
@@ -50,8 +58,10 @@ static void handled_signals(sigset_t *set)
 	unsigned int i;
 
 	sigemptyset(set);
-	for (i = 0; i < ARRAY_SIZE(sigs); i++)
-		sigaddset(set, sigs[i]);
+	for (i = 0; i < ARRAY_SIZE(sigs); i++) {
+		if (!is_ignored(sigs[i]))
+			sigaddset(set, sigs[i]);
+	}
 }
 
 void session_block_signals(void)
