@@ -8,12 +8,13 @@
  *	assign             close of the eventfd (EPOLLHUP), deassign, the VM's end
  *	  |                                |
  *	  v                                v
- *	ACTIVE: in the list and  --->  DYING: in no list of active ones, work queued  --->  freed by
- *	in the wait queue              the work, which leaves the wait queue first
+ *	ACTIVE: in the list and  --->  DYING: in the other list,  --->  freed by the work, which
+ *	in the wait queue              the VM's work queued             leaves the wait queue first
  *
- * Who takes it out of the list, under irqfds->lock, queues the work; nobody else does. The work
- * leaves the wait queue under the queue's own lock, inside which wake-ups run, so it cannot run
- * from the wake-up. Order of locks: the wait queue's, then irqfds->lock.
+ * Who moves it, under irqfds->lock, queues the work; nobody else does. The work leaves the wait
+ * queue under the queue's own lock, inside which wake-ups run, so it cannot run from the wake-up.
+ * Each VM has a work of its own: it waits for readers of vm->srcu, and one whose process lets them
+ * wait for ever must not hold up another VM. Order of locks: the wait queue's, then irqfds->lock.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>
@@ -29,17 +30,25 @@
 
 /**
  * struct vmm_irqfds - the irqfds of a VM
- * @lock: @list; taken from wake-ups, so with interrupts off; inside it nothing is called
+ * @lock: taken from wake-ups, so with interrupts off; inside it nothing is called
  * @list: active irqfds [l = @lock]
+ * @dying: those that wait for @reap [l]
+ * @nr: of both kinds [l]
+ * @reap: frees @dying
  * @resamplers: irqfds with a resample eventfd, until their work; writers hold @lock, readers
  *	vm->srcu
  * @nr_resamplers: entries of @resamplers [a]
+ * @vm: the VM, which outlives it [I]
  */
 struct vmm_irqfds {
-	spinlock_t lock;	/* list, and writers of resamplers */
+	spinlock_t lock;	/* all but vm, and writers of resamplers */
 	struct list_head list;
+	struct list_head dying;
+	unsigned int nr;
+	struct work_struct reap;
 	struct list_head resamplers;
 	atomic_t nr_resamplers;
+	struct vmm_vm *vm;
 };
 
 /**
@@ -48,11 +57,12 @@ struct vmm_irqfds {
  * @gsi: interrupt [I]
  * @ctx: the eventfd [I]
  * @resample: eventfd to signal at the interrupt's end, or NULL [I]
- * @wait: entry in @ctx's wait queue; written by the assigner and by the work
- * @poll: how vfs_poll() finds @wait; only during assignment
- * @node: in list [l]
+ * @wait: entry in @head; written by the assigner and by the work
+ * @head: @ctx's wait queue; set during assignment
+ * @poll: how vfs_poll() finds @head; only during assignment
+ * @dead: it is in the list of dying ones [l]
+ * @node: in that list or in the one of active ones [l]
  * @resample_node: in resamplers [l]
- * @shutdown: frees it
  */
 struct irqfd {
 	struct vmm_vm *vm;
@@ -60,10 +70,11 @@ struct irqfd {
 	struct eventfd_ctx *ctx;
 	struct eventfd_ctx *resample;
 	wait_queue_entry_t wait;
+	wait_queue_head_t *head;
 	poll_table poll;
+	bool dead;
 	struct list_head node;
 	struct list_head resample_node;
-	struct work_struct shutdown;
 };
 
 static struct workqueue_struct *irqfd_wq;
@@ -89,30 +100,48 @@ static void irqfd_free(struct irqfd *irqfd)
 	kfree(irqfd);
 }
 
-static void irqfd_shutdown(struct work_struct *work)
+/* Leaves the eventfds' wait queues and the list of resamplers, then frees. */
+static void irqfds_reap(struct work_struct *work)
 {
-	struct irqfd *irqfd = container_of(work, struct irqfd, shutdown);
-	struct vmm_irqfds *irqfds = irqfd->vm->irqfds;
+	struct vmm_irqfds *irqfds = container_of(work, struct vmm_irqfds, reap);
+	struct irqfd *irqfd, *next;
+	bool resample = false;
+	unsigned int nr = 0;
+	LIST_HEAD(dying);
 	u64 count;
 
-	eventfd_ctx_remove_wait_queue(irqfd->ctx, &irqfd->wait, &count);
-	if (irqfd->resample) {
-		spin_lock_irq(&irqfds->lock);
+	spin_lock_irq(&irqfds->lock);
+	list_splice_init(&irqfds->dying, &dying);
+	list_for_each_entry(irqfd, &dying, node) {
+		if (!irqfd->resample)
+			continue;
 		list_del_rcu(&irqfd->resample_node);
-		spin_unlock_irq(&irqfds->lock);
 		atomic_dec(&irqfds->nr_resamplers);
-		synchronize_srcu_expedited(&irqfd->vm->srcu);
+		resample = true;
 	}
-	irqfd_free(irqfd);
+	spin_unlock_irq(&irqfds->lock);
+
+	list_for_each_entry(irqfd, &dying, node)
+		eventfd_ctx_remove_wait_queue(irqfd->ctx, &irqfd->wait, &count);
+	if (resample)
+		synchronize_srcu_expedited(&irqfds->vm->srcu);
+	list_for_each_entry_safe(irqfd, next, &dying, node) {
+		irqfd_free(irqfd);
+		nr++;
+	}
+	spin_lock_irq(&irqfds->lock);
+	irqfds->nr -= nr;
+	spin_unlock_irq(&irqfds->lock);
 }
 
 /* Ends an irqfd's active life, once. Context: irqfds->lock held. */
-static void __irqfd_deactivate(struct irqfd *irqfd)
+static void __irqfd_deactivate(struct vmm_irqfds *irqfds, struct irqfd *irqfd)
 {
-	if (list_empty(&irqfd->node))
+	if (irqfd->dead)
 		return;
-	list_del_init(&irqfd->node);
-	queue_work(irqfd_wq, &irqfd->shutdown);
+	irqfd->dead = true;
+	list_move_tail(&irqfd->node, &irqfds->dying);
+	queue_work(irqfd_wq, &irqfds->reap);
 }
 
 /* Context: the wait queue's lock held, interrupts off, perhaps in a hard interrupt. */
@@ -136,7 +165,7 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, v
 	}
 	if (events & EPOLLHUP) {
 		spin_lock_irqsave(&irqfds->lock, flags);
-		__irqfd_deactivate(irqfd);
+		__irqfd_deactivate(irqfds, irqfd);
 		spin_unlock_irqrestore(&irqfds->lock, flags);
 	}
 	return taken;
@@ -146,7 +175,26 @@ static void irqfd_queue_proc(struct file *file, wait_queue_head_t *head, poll_ta
 {
 	struct irqfd *irqfd = container_of(poll, struct irqfd, poll);
 
+	irqfd->head = head;
 	add_wait_queue_priority(head, &irqfd->wait);
+}
+
+/*
+ * It may have been signalled before we came, and nobody will wake us for that. The count is taken
+ * as the wake-up does it: what was delivered must not be there for the next irqfd or reader, and a
+ * writer that waits for room in a full one must not wait for ever.
+ */
+static void irqfd_take_earlier(struct irqfd *irqfd)
+{
+	u64 count;
+
+	spin_lock_irq(&irqfd->head->lock);
+	eventfd_ctx_do_read(irqfd->ctx, &count);
+	if (count)
+		wake_up_locked_poll(irqfd->head, EPOLLOUT);
+	spin_unlock_irq(&irqfd->head->lock);
+	if (count)
+		irqfd_deliver(irqfd);
 }
 
 static struct irqfd *__irqfd_find(struct vmm_irqfds *irqfds, struct eventfd_ctx *ctx)
@@ -169,7 +217,6 @@ static struct irqfd *irqfd_alloc(struct vmm_vm *vm, const struct vmm_irqfd *arg,
 	irqfd->vm = vm;
 	irqfd->gsi = arg->gsi;
 	INIT_LIST_HEAD(&irqfd->node);
-	INIT_WORK(&irqfd->shutdown, irqfd_shutdown);
 	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
 	init_poll_funcptr(&irqfd->poll, irqfd_queue_proc);
 
@@ -195,35 +242,52 @@ err_free:
 }
 
 /*
+ * Adds it, unless its eventfd is there already or there are too many; those that are dying count,
+ * for they are only as fast as the process lets its readers of vm->srcu be.
+ */
+static int irqfd_add(struct vmm_irqfds *irqfds, struct irqfd *irqfd)
+{
+	int ret = 0;
+
+	spin_lock_irq(&irqfds->lock);
+	if (__irqfd_find(irqfds, irqfd->ctx)) {
+		ret = -EBUSY;
+	} else if (irqfds->nr >= VMM_MAX_IRQFDS) {
+		ret = -ENOSPC;
+	} else {
+		irqfds->nr++;
+		list_add_tail(&irqfd->node, &irqfds->list);
+		if (irqfd->resample) {
+			list_add_tail_rcu(&irqfd->resample_node, &irqfds->resamplers);
+			atomic_inc(&irqfds->nr_resamplers);
+		}
+	}
+	spin_unlock_irq(&irqfds->lock);
+	return ret;
+}
+
+/*
  * Context: vm->irq_lock held, which keeps deassignment away until the irqfd is in the wait queue;
  * @file is held, which keeps EPOLLHUP away.
  */
 static int __irqfd_assign(struct vmm_vm *vm, const struct vmm_irqfd *arg, struct file *file)
 {
-	struct vmm_irqfds *irqfds = vm->irqfds;
 	struct irqfd *irqfd = irqfd_alloc(vm, arg, file);
-	bool busy;
+	int ret;
 
 	if (IS_ERR(irqfd))
 		return PTR_ERR(irqfd);
-	spin_lock_irq(&irqfds->lock);
-	busy = __irqfd_find(irqfds, irqfd->ctx);
-	if (!busy) {
-		list_add_tail(&irqfd->node, &irqfds->list);
-		if (irqfd->resample)
-			list_add_tail_rcu(&irqfd->resample_node, &irqfds->resamplers);
+	ret = irqfd_add(vm->irqfds, irqfd);
+	if (ret == -ENOSPC) {
+		flush_work(&vm->irqfds->reap);
+		ret = irqfd_add(vm->irqfds, irqfd);
 	}
-	spin_unlock_irq(&irqfds->lock);
-	if (busy) {
+	if (ret) {
 		irqfd_free(irqfd);
-		return -EBUSY;
+		return ret;
 	}
-	if (irqfd->resample)
-		atomic_inc(&irqfds->nr_resamplers);
-
-	/* signalled before we came: nobody will wake us for that */
-	if (vfs_poll(file, &irqfd->poll) & EPOLLIN)
-		irqfd_deliver(irqfd);
+	vfs_poll(file, &irqfd->poll);
+	irqfd_take_earlier(irqfd);
 	return 0;
 }
 
@@ -240,12 +304,12 @@ static int __irqfd_deassign(struct vmm_vm *vm, const struct vmm_irqfd *arg, stru
 	if (irqfd && irqfd->gsi != arg->gsi)
 		irqfd = NULL;
 	if (irqfd)
-		__irqfd_deactivate(irqfd);
+		__irqfd_deactivate(irqfds, irqfd);
 	spin_unlock_irq(&irqfds->lock);
 	eventfd_ctx_put(ctx);
 	if (!irqfd)
 		return -ENOENT;
-	flush_workqueue(irqfd_wq);
+	flush_work(&irqfds->reap);
 	return 0;
 }
 
@@ -255,14 +319,14 @@ static int __irqfd_deassign(struct vmm_vm *vm, const struct vmm_irqfd *arg, stru
  * @arg: what to do
  *
  * An eventfd is one irqfd of a VM at most; a gsi may have many. A signal is delivered by the
- * route that the gsi has then. The irqfd ends with its eventfd's last file descriptor. When a
- * deassignment returns, no signal is being delivered any more. Of a level-triggered route with a
- * resample eventfd, each end of the interrupt signals that; who drives the interrupt signals the
- * irqfd again if it is still wanted.
+ * route that the gsi has then, and is taken: the eventfd's count is 0 after it. The irqfd ends
+ * with its eventfd's last file descriptor. When a deassignment returns, no signal is being
+ * delivered any more. Of a level-triggered route with a resample eventfd, each end of the
+ * interrupt signals that; who drives the interrupt signals the irqfd again if it is still wanted.
  *
  * Context: may sleep; takes vm->irq_lock; vm->srcu not held. Returns 0; -EINVAL: flags, gsi, or
  * not an eventfd; -EBADF: no file; -EBUSY: the eventfd is an irqfd already; -ENOENT: nothing to
- * deassign; -ENOMEM.
+ * deassign; -ENOSPC: there are VMM_MAX_IRQFDS; -ENOMEM.
  */
 int vmm_irqfd(struct vmm_vm *vm, const struct vmm_irqfd *arg)
 {
@@ -304,10 +368,10 @@ void vmm_irqfd_release_all(struct vmm_vm *vm)
 		return;
 	spin_lock_irq(&irqfds->lock);
 	list_for_each_entry_safe(irqfd, next, &irqfds->list, node)
-		__irqfd_deactivate(irqfd);
+		__irqfd_deactivate(irqfds, irqfd);
 	spin_unlock_irq(&irqfds->lock);
-	/* also those that a closed eventfd ended: their work uses the VM */
-	flush_workqueue(irqfd_wq);
+	/* also those that a closed eventfd ended: the work uses the VM */
+	flush_work(&irqfds->reap);
 }
 
 /**
@@ -355,7 +419,10 @@ int vmm_irq_init(struct vmm_vm *vm)
 	if (!irqfds)
 		return -ENOMEM;
 	spin_lock_init(&irqfds->lock);
+	irqfds->vm = vm;
 	INIT_LIST_HEAD(&irqfds->list);
+	INIT_LIST_HEAD(&irqfds->dying);
+	INIT_WORK(&irqfds->reap, irqfds_reap);
 	INIT_LIST_HEAD(&irqfds->resamplers);
 	vm->irqfds = irqfds;
 	RCU_INIT_POINTER(vm->routes, NULL);
@@ -383,7 +450,7 @@ void vmm_irq_destroy(struct vmm_vm *vm)
  */
 int vmm_irqfd_module_init(void)
 {
-	irqfd_wq = alloc_workqueue("vmm_irqfd", 0, 0);
+	irqfd_wq = alloc_workqueue("vmm_irqfd", WQ_UNBOUND, 0);
 	return irqfd_wq ? 0 : -ENOMEM;
 }
 

@@ -2,9 +2,14 @@
 /*
  * Eventfds that raise interrupts, by routes; and those that are told of their end.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <linux/userfaultfd.h>
 
 #include "harness.h"
 
@@ -112,6 +117,140 @@ TEST_F(irqfd, signalled_before)
 	t_spawn(&self->t, self->v);
 	EXPECT_TRUE(log_reaches(self->vm, 1));
 	end(self->vm, &self->t);
+}
+
+/* what was delivered at the attachment is taken: it does not come again, nor keep a writer out */
+static void *blocked_writer(void *arg)
+{
+	uint64_t two = 2;
+
+	return (void *)(long)write(*(int *)arg, &two, 8);
+}
+
+TEST_F(irqfd, earlier_signal_is_taken)
+{
+	int full = eventfd(0, EFD_CLOEXEC);
+	uint64_t n = ~0ull - 1;
+	struct timespec until;
+	pthread_t id;
+	void *wrote;
+
+	ASSERT_OK(route(self->vm, 1, 0x51));
+	signal_it(self->ev);
+	ASSERT_OK(attach(self->vm, self->ev, 1, 0, -1));
+	ASSERT_OK(attach(self->vm, self->ev, 1, VMM_IRQFD_DEASSIGN, -1));
+	EXPECT_EQ(-1, read(self->ev, &n, 8)) TH_LOG("%lu left of what was delivered", (long)n);
+
+	n = ~0ull - 1;
+	ASSERT_EQ(8, write(full, &n, 8));
+	ASSERT_EQ(0, pthread_create(&id, NULL, blocked_writer, &full));
+	t_sleep_ms(200);
+	ASSERT_OK(attach(self->vm, full, 1, 0, -1));
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 10 * t_scale();
+	ASSERT_EQ(0, pthread_timedjoin_np(id, &wrote, &until)) TH_LOG("a writer waits for ever");
+	EXPECT_EQ(8, (long)wrote);
+
+	t_spawn(&self->t, self->v);
+	EXPECT_TRUE(log_reaches(self->vm, 1));
+	signal_it(full);
+	EXPECT_TRUE(log_reaches(self->vm, 2));
+	end(self->vm, &self->t);
+}
+
+/* as many as there may be, and no more; those that end make room at once */
+TEST_F(irqfd, too_many)
+{
+	struct rlimit files = { 2 * VMM_MAX_IRQFDS, 2 * VMM_MAX_IRQFDS };
+	static int ev[VMM_MAX_IRQFDS];
+	unsigned int i;
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	ASSERT_OK(route(self->vm, 1, 0x51));
+	for (i = 0; i < VMM_MAX_IRQFDS; i++) {
+		ev[i] = eventfd(0, EFD_CLOEXEC);
+		ASSERT_LE(0, ev[i]);
+		ASSERT_OK(attach(self->vm, ev[i], 1, i & 1 ? VMM_IRQFD_RESAMPLE : 0, ev[0]));
+	}
+	EXPECT_ERR(ENOSPC, attach(self->vm, self->ev, 1, 0, -1));
+	EXPECT_ERR(EBUSY, attach(self->vm, ev[7], 1, 0, -1));
+	for (i = 0; i < 20; i++) {
+		close(ev[i]);
+		ev[i] = eventfd(0, EFD_CLOEXEC);
+		EXPECT_OK(attach(self->vm, ev[i], 2, 0, -1)) TH_LOG("room %u", i);
+	}
+	EXPECT_ERR(ENOSPC, attach(self->vm, self->ev, 1, 0, -1));
+	EXPECT_OK(attach(self->vm, ev[100], 1, VMM_IRQFD_DEASSIGN, -1));
+	EXPECT_OK(attach(self->vm, self->ev, 1, 0, -1));
+	t_spawn(&self->t, self->v);
+	signal_it(self->ev);
+	EXPECT_TRUE(log_reaches(self->vm, 1));
+	end(self->vm, &self->t);
+}
+
+/*
+ * A VM whose process makes a reader of its memory slots wait for as long as it likes, here by
+ * userfaultfd, cannot take its own irqfds down; another VM is not held up by it.
+ */
+static int catch_faults(void *mem, size_t len)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)mem, len }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
+		t_die("userfaultfd: %s", strerror(errno));
+	return fd;
+}
+
+struct detacher {
+	struct t_vm *vm;
+	int ev;
+	int result;
+};
+
+static void *detach(void *arg)
+{
+	struct detacher *d = arg;
+
+	d->result = attach(d->vm, d->ev, 1, VMM_IRQFD_DEASSIGN, -1);
+	close(d->vm->fd);
+	return NULL;
+}
+
+TEST_F(irqfd, held_up_by_another_vm)
+{
+	struct uffdio_zeropage zero = { 0 };
+	struct t_vm *other = t_vm_new();
+	struct detacher d = { other, eventfd(0, EFD_CLOEXEC), -1 };
+	int back = eventfd(0, EFD_CLOEXEC), fd;
+	void *page = t_alloc(4096, 4096);
+	struct timespec until;
+	pthread_t id;
+
+	/* mov al, [0x40000000]: the vCPU waits in the fault, having read the slots */
+	fd = catch_faults(page, 4096);
+	ASSERT_OK(t_region(self->vm, 5, 0, 0x40000000, 4096, page));
+	t_load(self->vm, T_CODE, "\x8a\x04\x25\x00\x00\x00\x40\xe6\x11\xf4", 10);
+	t_set_mode(self->v, T_LONG);
+	t_spawn(&self->t, self->v);
+	t_sleep_ms(300);
+	ASSERT_FALSE(self->t.ended);
+	ASSERT_OK(attach(self->vm, self->ev, 1, VMM_IRQFD_RESAMPLE, back));
+	close(self->ev);
+	t_sleep_ms(100);
+
+	ASSERT_OK(attach(other, d.ev, 1, 0, -1));
+	ASSERT_EQ(0, pthread_create(&id, NULL, detach, &d));
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 10 * t_scale();
+	EXPECT_EQ(0, pthread_timedjoin_np(id, NULL, &until)) TH_LOG("held up by another VM");
+	EXPECT_EQ(0, d.result);
+
+	zero.range = (struct uffdio_range){ (uintptr_t)page, 4096 };
+	EXPECT_EQ(0, ioctl(fd, UFFDIO_ZEROPAGE, &zero));
+	EXPECT_EQ(T_DONE, t_join(&self->t));
 }
 
 /* closed without being taken away first: it goes by itself, and the number can be used again */

@@ -38,6 +38,9 @@
 /** VMM_MAX_ROUTES - entries that VMM_SET_ROUTES takes; gsi is 0 .. VMM_MAX_ROUTES - 1 */
 #define VMM_MAX_ROUTES		4096
 
+/** VMM_MAX_IRQFDS - irqfds that a VM may have at a time */
+#define VMM_MAX_IRQFDS		1024
+
 /**
  * enum vmm_cap - what VMM_CHECK_CAP can be asked; each answers 0 (no) or a positive number
  * @VMM_CAP_VCPUS: vCPUs per VM
@@ -188,6 +191,9 @@ struct vmm_routes {
  * @resample_fd: with VMM_IRQFD_RESAMPLE, an eventfd that is signalled at the EOI of the (level)
  *	interrupt
  * @pad: zero
+ *
+ * ENOSPC: the VM has VMM_MAX_IRQFDS. What the eventfd counts is taken when it is delivered, also
+ * what it counted before it became an irqfd.
  */
 struct vmm_irqfd {
 	__s32 fd;
