@@ -1,69 +1,276 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The tree of files: who may use them (only the address space that made the VM), and how long each lives.
+ * The tree of files: who may use them (only the address space that made the VM), and how long each
+ * lives.
  */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "harness.h"
 
+/*
+ * Every ioctl there is, by the headers: one that is new and not in the table of calls below fails
+ * the tests.
+ */
+#define IOCTL(name)	{ #name, name },
 static const struct {
 	const char *name;
 	unsigned long cmd;
-} vm_ioctls[] = {
-	{ "VMM_CREATE_VCPU", VMM_CREATE_VCPU }, { "VMM_SET_MEM_REGION", VMM_SET_MEM_REGION }, { "VMM_IOEVENTFD", VMM_IOEVENTFD },
-	{ "VMM_IRQFD", VMM_IRQFD }, { "VMM_SET_ROUTES", VMM_SET_ROUTES }, { "VMM_SIGNAL_MSI", VMM_SIGNAL_MSI },
-	{ "VMM_SET_LINT", VMM_SET_LINT }, { "VMM_CREATE_DEVICE", VMM_CREATE_DEVICE }, { "VMM_GET_VM_STATE", VMM_GET_VM_STATE },
-	{ "VMM_SET_VM_STATE", VMM_SET_VM_STATE }, { "VMM_GET_STATS", VMM_GET_STATS },
-}, vcpu_ioctls[] = {
-	{ "VMM_RUN", VMM_RUN }, { "VMM_GET_STATE", VMM_GET_STATE }, { "VMM_SET_STATE", VMM_SET_STATE }, { "VMM_GET_STATS", VMM_GET_STATS },
-}, dev_ioctls[] = {
-	{ "VMM_DEV_GET_INFO", VMM_DEV_GET_INFO }, { "VMM_DEV_SET_FEATURES", VMM_DEV_SET_FEATURES },
-	{ "VMM_DEV_SET_QUEUE", VMM_DEV_SET_QUEUE }, { "VMM_DEV_GET_QUEUE", VMM_DEV_GET_QUEUE }, { "VMM_DEV_SET_NOTIFY", VMM_DEV_SET_NOTIFY },
-	{ "VMM_DEV_SET_VECTOR", VMM_DEV_SET_VECTOR }, { "VMM_DEV_SET_MSIX", VMM_DEV_SET_MSIX },
-	{ "VMM_DEV_GET_PENDING", VMM_DEV_GET_PENDING }, { "VMM_DEV_GET_EVENTS", VMM_DEV_GET_EVENTS }, { "VMM_DEV_START", VMM_DEV_START },
-	{ "VMM_DEV_STOP", VMM_DEV_STOP }, { "VMM_DEV_WORK", VMM_DEV_WORK }, { "VMM_DEV_QUIT", VMM_DEV_QUIT },
-	{ "VMM_DEV_RAISE_CONFIG", VMM_DEV_RAISE_CONFIG }, { "VMM_BLK_SETUP", VMM_BLK_SETUP },
+} all_ioctls[] = {
+#include "ioctls.h"
 };
 
-/* how many ioctls did not fail with EIO */
-static unsigned int not_eio(const char *who, int vm, int vcpu, int dev)
+enum file { F_VM, F_VCPU, F_BLK, F_CONSOLE, NR_FILES, F_SYS = NR_FILES };
+
+static const char *const file_name[] = { "VM", "vCPU", "block device", "console", "/dev/vmm" };
+
+/*
+ * One ioctl with an argument that works: what the creator gets for it, once, in the order of the
+ * table. A call that had done anything for somebody else would show by another result then.
+ */
+struct call {
+	unsigned long cmd;
+	enum file file;
+	int want;	/* T_ANY: not negative */
+	union {
+		uint64_t none;
+		struct vmm_create_vm create_vm;
+		struct vmm_create_vcpu create_vcpu;
+		struct vmm_mem_region region;
+		struct vmm_ioeventfd ioeventfd;
+		struct vmm_irqfd irqfd;
+		struct vmm_routes routes;
+		struct vmm_msi msi;
+		struct vmm_lint lint;
+		struct vmm_create_device create_device;
+		struct vmm_state state;
+		struct vmm_stats stats;
+		struct vmm_dev_info info;
+		struct vmm_dev_features features;
+		struct vmm_dev_queue queue;
+		struct vmm_dev_notify notify;
+		struct vmm_dev_vector vector;
+		struct vmm_dev_msix msix;
+		struct vmm_dev_pending pending;
+		struct vmm_dev_events events;
+		struct vmm_dev_work work;
+		struct vmm_blk_setup blk;
+		struct vmm_console_setup console;
+	} a;
+};
+
+static struct vmm_clock a_clock;
+static struct vmm_regs some_regs;
+static struct vmm_route a_route = {
+	.gsi = 5, .type = VMM_ROUTE_MSI, .u.msi = { .addr = 0xfee00000, .data = 0x55 } };
+static uint64_t counters[VMM_STAT_NR];
+static uint8_t cpuid_entries[VMM_MAX_CPUID_ENTRIES * sizeof(struct vmm_cpuid_entry)];
+
+#define STATE(t, to) \
+	{ .type = t, .version = VMM_STATE_VERSION, .size = sizeof(to), .data = (uintptr_t)&(to) }
+
+static unsigned int make_calls(struct call *out)
 {
-	static uint8_t arg[512];
-	unsigned int bad = 0, i;
+	int ev = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), disk = memfd_create("disk", MFD_CLOEXEC);
+	const struct call calls[] = {
+		{ VMM_GET_ABI, F_SYS, VMM_ABI_VERSION, {} },
+		{ VMM_CHECK_CAP, F_SYS, VMM_MAX_VCPUS, { .none = VMM_CAP_VCPUS } },
+		{ VMM_CREATE_VM, F_SYS, T_ANY, {} },
+		{ VMM_GET_SUPPORTED_STATE, F_SYS, 0,
+		  { .state = STATE(VMM_STATE_CPUID, cpuid_entries) } },
+
+		{ VMM_CREATE_VCPU, F_VM, T_ANY, { .create_vcpu = { .id = 1 } } },
+		{ VMM_CREATE_DEVICE, F_VM, T_ANY, { .create_device = { .type = VMM_DEVICE_BLK } } },
+		{ VMM_SET_MEM_REGION, F_VM, 0,
+		  { .region = { .slot = 9, .gpa = 1 << 30, .size = 4096,
+				.hva = (uintptr_t)t_alloc(4096, 4096) } } },
+		{ VMM_SET_MEM_REGION, F_VM, 0, { .region = { .slot = 9 } } },
+		{ VMM_IOEVENTFD, F_VM, 0,
+		  { .ioeventfd = { .addr = 0x2000, .len = 2, .fd = ev,
+				   .flags = VMM_IOEVENTFD_PIO } } },
+		{ VMM_IRQFD, F_VM, 0, { .irqfd = { .fd = ev, .gsi = 5, .resample_fd = -1 } } },
+		{ VMM_SET_ROUTES, F_VM, 0,
+		  { .routes = { .nr = 1, .routes = (uintptr_t)&a_route } } },
+		{ VMM_SIGNAL_MSI, F_VM, T_ANY, { .msi = a_route.u.msi } },
+		{ VMM_SET_LINT, F_VM, 0, { .lint = { .pin = 1 } } },
+		{ VMM_GET_VM_STATE, F_VM, 0, { .state = STATE(VMM_STATE_CLOCK, a_clock) } },
+		{ VMM_SET_VM_STATE, F_VM, 0, { .state = STATE(VMM_STATE_CLOCK, a_clock) } },
+		{ VMM_GET_STATS, F_VM, 0,
+		  { .stats = { .nr = VMM_STAT_NR, .counters = (uintptr_t)counters } } },
+
+		{ VMM_GET_STATE, F_VCPU, 0, { .state = STATE(VMM_STATE_REGS, some_regs) } },
+		{ VMM_SET_STATE, F_VCPU, 0, { .state = STATE(VMM_STATE_REGS, some_regs) } },
+		{ VMM_RUN, F_VCPU, 0, {} },
+		{ VMM_GET_STATS, F_VCPU, 0,
+		  { .stats = { .nr = VMM_STAT_NR, .counters = (uintptr_t)counters } } },
+
+		{ VMM_BLK_SETUP, F_BLK, 0, { .blk = { .fd = disk, .capacity = 8, .queues = 1 } } },
+		{ VMM_DEV_GET_INFO, F_BLK, 0, {} },
+		{ VMM_DEV_SET_FEATURES, F_BLK, 0, { .features = { .features = 1ull << 32 } } },
+		{ VMM_DEV_SET_QUEUE, F_BLK, 0,
+		  { .queue = { .size = 8, .desc = 0xa00000, .avail = 0xa01000, .used = 0xa02000,
+			       .vector = VMM_DEV_NO_VECTOR } } },
+		{ VMM_DEV_GET_QUEUE, F_BLK, 0, {} },
+		{ VMM_DEV_SET_NOTIFY, F_BLK, 0,
+		  { .notify = { .addr = 0x3000, .len = 4, .flags = VMM_DEV_NOTIFY_PIO } } },
+		{ VMM_DEV_SET_VECTOR, F_BLK, 0, { .vector = { .addr = 0xfee00000 } } },
+		{ VMM_DEV_SET_MSIX, F_BLK, 0,
+		  { .msix = { .flags = VMM_DEV_MSIX_ENABLED | VMM_DEV_MSIX_MASKED,
+			      .intx_fd = ev } } },
+		{ VMM_DEV_GET_PENDING, F_BLK, 0, {} },
+		{ VMM_DEV_GET_EVENTS, F_BLK, 0, {} },
+		{ VMM_DEV_START, F_BLK, 0, {} },
+		{ VMM_DEV_STOP, F_BLK, 0, {} },
+		{ VMM_DEV_RAISE_CONFIG, F_BLK, 0, {} },
+		/* before QUIT this would keep the thread; after it, it says that there was one */
+		{ VMM_DEV_QUIT, F_BLK, 0, {} },
+		{ VMM_DEV_WORK, F_BLK, -ESHUTDOWN, {} },
+		{ VMM_CONSOLE_SETUP, F_CONSOLE, 0, { .console = { .in_fd = -1, .out_fd = -1 } } },
+	};
+
+	if (ev < 0 || disk < 0 || ftruncate(disk, 4096))
+		t_die("cannot make a file: %s", strerror(errno));
+	memcpy(out, calls, sizeof(calls));
+	return ARRAY_SIZE(calls);
+}
+
+#define MAX_CALLS	64
+
+static int do_call(int fd, struct call *c)
+{
+	return t_ioctl(fd, c->cmd, _IOC_DIR(c->cmd) == _IOC_NONE ? (void *)c->a.none : &c->a);
+}
+
+static const char *ioctl_name(unsigned long cmd)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(all_ioctls); i++)
+		if (all_ioctls[i].cmd == cmd)
+			return all_ioctls[i].name;
+	return "?";
+}
+
+/* somebody else's: every ioctl of every kind of file, on every file. How many were not EIO. */
+static unsigned int not_eio(const char *who, const int *fd)
+{
+	static struct call calls[MAX_CALLS];
+	unsigned int nr = make_calls(calls), bad = 0, f, i;
 	int r;
 
-#define TRY(list, fd) \
-	for (i = 0; i < ARRAY_SIZE(list) && fd >= 0; i++) {					\
-		memset(arg, 0, sizeof(arg));							\
-		r = t_ioctl(fd, list[i].cmd, arg);						\
-		if (r != -EIO) {								\
-			t_say("%s: %s: wanted EIO, got %d", who, list[i].name, r);		\
-			bad++;									\
-		}										\
+	for (f = 0; f < NR_FILES; f++) {
+		for (i = 0; i < nr && fd[f] >= 0; i++) {
+			r = do_call(fd[f], &calls[i]);
+			if (r == -EIO)
+				continue;
+			t_say("%s: %s on the %s: wanted EIO, got %d", who,
+			      ioctl_name(calls[i].cmd), file_name[f], r);
+			bad++;
+		}
 	}
-	TRY(vm_ioctls, vm)
-	TRY(vcpu_ioctls, vcpu)
-	TRY(dev_ioctls, dev)
+	if (fd[F_VCPU] >= 0 &&
+	    mmap(NULL, VMM_RUN_SIZE, PROT_READ, MAP_SHARED, fd[F_VCPU], 0) != MAP_FAILED) {
+		t_say("%s: the run page can be mapped", who);
+		bad++;
+	}
+	/* what hangs from no VM works for everybody */
+	for (i = 0; i < nr; i++) {
+		if (calls[i].file != F_SYS)
+			continue;
+		r = do_call(t_open(), &calls[i]);
+		if (calls[i].want == T_ANY ? r >= 0 : r == calls[i].want)
+			continue;
+		t_say("%s: %s: %d", who, ioctl_name(calls[i].cmd), r);
+		bad++;
+	}
+	return bad < 100 ? bad : 100;
+}
+
+/* the creator's own: nothing has happened yet, so each call gives what it gives the first time */
+static unsigned int not_as_new(const int *fd)
+{
+	static struct call calls[MAX_CALLS];
+	unsigned int nr = make_calls(calls), bad = 0, i;
+	int r;
+
+	for (i = 0; i < nr; i++) {
+		if (calls[i].file == F_SYS || fd[calls[i].file] < 0)
+			continue;
+		r = do_call(fd[calls[i].file], &calls[i]);
+		if (calls[i].want == T_ANY ? r >= 0 : r == calls[i].want)
+			continue;
+		t_say("then the creator: %s on the %s: %d", ioctl_name(calls[i].cmd),
+		      file_name[calls[i].file], r);
+		bad++;
+	}
 	return bad;
 }
 
-static int new_dev(struct t_vm *vm)
+TEST(every_ioctl_is_here)
 {
-	struct vmm_create_device arg = { .type = VMM_DEVICE_BLK };
+	static struct call calls[MAX_CALLS];
+	unsigned int nr = make_calls(calls), i, j;
 
-	if (!(t_cap(VMM_CAP_VIRTIO) & (1 << VMM_DEVICE_BLK))) {
-		t_say("no block devices here: device files are left out");
+	ASSERT_LT(20, ARRAY_SIZE(all_ioctls));
+	for (i = 0; i < ARRAY_SIZE(all_ioctls); i++) {
+		for (j = 0; j < nr && calls[j].cmd != all_ioctls[i].cmd; j++)
+			;
+		EXPECT_LT(j, nr) TH_LOG("no call of %s in the table", all_ioctls[i].name);
+	}
+}
+
+/* on all files of the tree, for a child or a receiver */
+struct tree {
+	struct t_vm *vm;
+	struct t_vcpu *v;
+	int fd[NR_FILES];
+};
+
+static int new_dev(struct t_vm *vm, uint32_t type)
+{
+	struct vmm_create_device arg = { .type = type };
+
+	if (!(t_cap(VMM_CAP_VIRTIO) & (1 << type))) {
+		t_say("no such devices here: device files are left out");
 		return -1;
 	}
 	return t_ioctl(vm->fd, VMM_CREATE_DEVICE, &arg);
 }
 
+static void make_tree(struct tree *t)
+{
+	t->vm = t_vm_new();
+	t->v = t_vcpu_new(t->vm, 0);
+	t->fd[F_VM] = t->vm->fd;
+	t->fd[F_VCPU] = t->v->fd;
+	t->fd[F_BLK] = new_dev(t->vm, VMM_DEVICE_BLK);
+	t->fd[F_CONSOLE] = new_dev(t->vm, VMM_DEVICE_CONSOLE);
+	t_load(t->vm, T_CODE, "\xe6\x11\xf4", 3);
+	t_set_mode(t->v, T_LONG);
+}
+
+/* does not return: this program again, with the files */
+static void exec_with(const int *fd)
+{
+	char env[64];
+	int f;
+
+	for (f = 0; f < NR_FILES; f++)
+		if (fd[f] >= 0)
+			fcntl(fd[f], F_SETFD, 0);
+	snprintf(env, sizeof(env), "%d,%d,%d,%d", fd[0], fd[1], fd[2], fd[3]);
+	setenv("FDTREE_CHILD", env, 1);
+	execl("/proc/self/exe", "fdtree", NULL);
+	_exit(99);
+}
+
 FIXTURE(tree)
 {
+	struct tree t;
 	struct t_vm *vm;
 	struct t_vcpu *v;
 	int dev;
@@ -71,10 +278,10 @@ FIXTURE(tree)
 
 FIXTURE_SETUP(tree)
 {
-	self->vm = t_vm_new();
-	self->v = t_vcpu_new(self->vm, 0);
-	self->dev = new_dev(self->vm);
-	t_load(self->vm, T_CODE, "\xe6\x11\xf4", 3);
+	make_tree(&self->t);
+	self->vm = self->t.vm;
+	self->v = self->t.v;
+	self->dev = self->t.fd[F_BLK];
 }
 
 FIXTURE_TEARDOWN(tree)
@@ -101,146 +308,118 @@ TEST_F(tree, forked_child)
 	pid_t pid = fork();
 
 	if (!pid)
-		_exit(not_eio("forked child", self->vm->fd, self->v->fd, self->dev));
-	EXPECT_EQ(0, wait_for(pid)) TH_LOG("so many ioctls worked in a forked child");
+		_exit(not_eio("forked child", self->t.fd));
+	EXPECT_EQ(0, wait_for(pid)) TH_LOG("so many ioctls did not fail in a forked child");
+	EXPECT_EQ(0, not_as_new(self->t.fd));
 	EXPECT_TRUE(works(self->v));
 }
 
 TEST_F(tree, after_exec)
 {
-	char env[64];
-	pid_t pid;
+	pid_t pid = fork();
 
-	snprintf(env, sizeof(env), "%d,%d,%d", self->vm->fd, self->v->fd, self->dev);
-	pid = fork();
-	if (!pid) {
-		fcntl(self->vm->fd, F_SETFD, 0);
-		fcntl(self->v->fd, F_SETFD, 0);
-		if (self->dev >= 0)
-			fcntl(self->dev, F_SETFD, 0);
-		setenv("FDTREE_CHILD", env, 1);
-		execl("/proc/self/exe", "fdtree", NULL);
-		_exit(99);
-	}
-	EXPECT_EQ(0, wait_for(pid)) TH_LOG("so many ioctls worked after exec");
+	if (!pid)
+		exec_with(self->t.fd);
+	EXPECT_EQ(0, wait_for(pid)) TH_LOG("so many ioctls did not fail after exec");
+	EXPECT_EQ(0, not_as_new(self->t.fd));
 	EXPECT_TRUE(works(self->v));
 }
 
 /* the creator itself, after exec, is somebody else */
-TEST_F(tree, creator_after_exec)
+TEST(creator_after_exec)
 {
-	char env[64];
 	pid_t pid = fork();
 
 	if (!pid) {
-		struct t_vm *vm = t_vm_new();
-		struct t_vcpu *v = t_vcpu_new(vm, 0);
-		int dev = new_dev(vm);
+		struct tree t;
 
-		snprintf(env, sizeof(env), "%d,%d,%d", vm->fd, v->fd, dev);
-		fcntl(vm->fd, F_SETFD, 0);
-		fcntl(v->fd, F_SETFD, 0);
-		if (dev >= 0)
-			fcntl(dev, F_SETFD, 0);
-		setenv("FDTREE_CHILD", env, 1);
-		execl("/proc/self/exe", "fdtree", NULL);
-		_exit(99);
+		make_tree(&t);
+		if (!works(t.v))
+			_exit(98);
+		exec_with(t.fd);
 	}
 	EXPECT_EQ(0, wait_for(pid));
 }
 
-static int socket_receiver(int sock)
-{
-	union {
-		char buf[CMSG_SPACE(3 * sizeof(int))];
-		struct cmsghdr align;
-	} c;
-	char byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf) };
-	int fd[3] = { -1, -1, -1 }, n;
+union fd_message {
+	char buf[CMSG_SPACE(NR_FILES * sizeof(int))];
+	struct cmsghdr align;
+};
 
-	if (recvmsg(sock, &m, 0) != 1 || !CMSG_FIRSTHDR(&m))
-		return 98;
-	n = (CMSG_FIRSTHDR(&m)->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), n * sizeof(int));
-	return not_eio("receiver over a socket", fd[0], fd[1], fd[2]);
-}
-
-TEST(over_a_socket)
+static bool send_files(int sock, const int *fd)
 {
-	union {
-		char buf[CMSG_SPACE(3 * sizeof(int))];
-		struct cmsghdr align;
-	} c;
+	union fd_message c = { .buf = "" };
 	char byte = 0;
 	struct iovec iov = { &byte, 1 };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.buf };
-	int sv[2], fd[3], n;
-	struct t_vcpu *v;
-	struct t_vm *vm;
-	pid_t pid;
+	int n = fd[F_BLK] >= 0 ? NR_FILES : F_BLK;
 
-	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
-	pid = fork();
-	if (!pid)
-		_exit(socket_receiver(sv[1]));
-	vm = t_vm_new();
-	v = t_vcpu_new(vm, 0);
-	fd[0] = vm->fd;
-	fd[1] = v->fd;
-	fd[2] = new_dev(vm);
-	n = fd[2] >= 0 ? 3 : 2;
-	memset(&c, 0, sizeof(c));
 	m.msg_controllen = CMSG_SPACE(n * sizeof(int));
 	CMSG_FIRSTHDR(&m)->cmsg_level = SOL_SOCKET;
 	CMSG_FIRSTHDR(&m)->cmsg_type = SCM_RIGHTS;
 	CMSG_FIRSTHDR(&m)->cmsg_len = CMSG_LEN(n * sizeof(int));
 	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), fd, n * sizeof(int));
-	ASSERT_EQ(1, sendmsg(sv[0], &m, 0));
-	EXPECT_EQ(0, wait_for(pid)) TH_LOG("so many ioctls worked in the receiver");
-	t_load(vm, T_CODE, "\xe6\x11\xf4", 3);
-	EXPECT_TRUE(works(v));
+	return sendmsg(sock, &m, 0) == 1;
 }
 
-/* the VM outlives its creator's address space in a receiver: closing it there is all that can be done, and is safe */
+static bool receive_files(int sock, int *fd)
+{
+	union fd_message c;
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.buf,
+			    .msg_controllen = sizeof(c.buf) };
+	int f;
+
+	for (f = 0; f < NR_FILES; f++)
+		fd[f] = -1;
+	if (recvmsg(sock, &m, 0) != 1 || !CMSG_FIRSTHDR(&m))
+		return false;
+	memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), CMSG_FIRSTHDR(&m)->cmsg_len - CMSG_LEN(0));
+	return true;
+}
+
+TEST(over_a_socket)
+{
+	int sv[2], fd[NR_FILES];
+	struct tree t;
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+	pid = fork();
+	if (!pid)
+		_exit(receive_files(sv[1], fd) ? not_eio("receiver over a socket", fd) : 98);
+	make_tree(&t);
+	ASSERT_TRUE(send_files(sv[0], t.fd));
+	EXPECT_EQ(0, wait_for(pid)) TH_LOG("so many ioctls did not fail in the receiver");
+	EXPECT_EQ(0, not_as_new(t.fd));
+	EXPECT_TRUE(works(t.v));
+}
+
+/*
+ * the VM outlives its creator's address space in a receiver: closing it there is all that can be
+ * done, and is safe
+ */
 TEST(receiver_outlives_creator)
 {
-	union {
-		char buf[CMSG_SPACE(2 * sizeof(int))];
-		struct cmsghdr align;
-	} c;
-	char byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf) };
-	int sv[2], fd[2];
+	int sv[2], fd[NR_FILES], f;
 	pid_t pid;
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
 	pid = fork();
 	if (!pid) {
-		struct t_vm *vm = t_vm_new();
-		struct t_vcpu *v = t_vcpu_new(vm, 0);
+		struct tree t;
 
-		t_load(vm, T_CODE, "\xe6\x11\xf4", 3);
-		if (!works(v))
+		make_tree(&t);
+		if (!works(t.v))
 			_exit(1);
-		fd[0] = vm->fd;
-		fd[1] = v->fd;
-		memset(&c, 0, sizeof(c));
-		CMSG_FIRSTHDR(&m)->cmsg_level = SOL_SOCKET;
-		CMSG_FIRSTHDR(&m)->cmsg_type = SCM_RIGHTS;
-		CMSG_FIRSTHDR(&m)->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), fd, sizeof(fd));
-		_exit(sendmsg(sv[0], &m, 0) != 1);
+		_exit(!send_files(sv[0], t.fd));
 	}
 	EXPECT_EQ(0, wait_for(pid));
-	ASSERT_EQ(1, recvmsg(sv[1], &m, 0));
-	ASSERT_NE(NULL, CMSG_FIRSTHDR(&m));
-	memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
-	EXPECT_EQ(0, not_eio("receiver after the creator's end", fd[0], fd[1], -1));
-	close(fd[0]);
-	close(fd[1]);
+	ASSERT_TRUE(receive_files(sv[1], fd));
+	EXPECT_EQ(0, not_eio("receiver after the creator's end", fd));
+	for (f = 0; f < NR_FILES; f++)
+		close(fd[f]);
 }
 
 /* threads, and processes that share the address space, may */
@@ -403,11 +582,11 @@ TEST_F(tree, all_closed_while_waiting)
 int main(int argc, char **argv)
 {
 	const char *child = getenv("FDTREE_CHILD");
-	int vm, vcpu, dev;
+	int fd[NR_FILES];
 	char why[256];
 
-	if (child && sscanf(child, "%d,%d,%d", &vm, &vcpu, &dev) == 3)
-		return not_eio("after exec", vm, vcpu, dev);
+	if (child && sscanf(child, "%d,%d,%d,%d", &fd[0], &fd[1], &fd[2], &fd[3]) == NR_FILES)
+		return not_eio("after exec", fd);
 	if (t_missing(why, sizeof(why))) {
 		ksft_print_header();
 		ksft_exit_skip("%s\n", why);
