@@ -21,6 +21,9 @@
 /*
  * put vcpu->ev.exc into the VMCB; it stays marked as injected until an exit shows that it was
  * delivered
+ *
+ * What is saved is RIP. Only for #BP and #OF, which are taken for those of INT3 and INTO, a
+ * processor that knows NRIP saves that instead.
  */
 void svm_inject_exception(struct vmm_vcpu *vcpu)
 {
@@ -28,6 +31,10 @@ void svm_inject_exception(struct vmm_vcpu *vcpu)
 	const struct vmm_exception *exc = &vcpu->ev.exc;
 	u64 inj = exc->vector | SVM_EVENT_EXCEPTION | SVM_EVENT_VALID;
 
+	if (svm_is_soft(exc->vector)) {
+		svm->soft_rip = vcpu->rip;
+		svm->vmcb->control.next_rip = vcpu->rip;
+	}
 	if (exc->has_error)
 		inj |= SVM_EVENT_ERROR | (u64)exc->error << 32;
 	svm->vmcb->control.event_inj = inj;

@@ -15,7 +15,8 @@
  *
  * What was injected is delivered unless EXITINTINFO says otherwise (APM vol. 2, 15.7.2).
  * Software interrupts and exceptions are not noted: RIP points at their instruction, which
- * executes again. An emulator labels interrupts in delivery as exceptions: the vector tells.
+ * executes again. But #BP or #OF may be what was injected, without an instruction: RIP has not
+ * moved then. An emulator labels interrupts in delivery as exceptions: the vector tells.
  */
 void svm_complete_events(struct svm_vcpu *svm)
 {
@@ -23,10 +24,12 @@ void svm_complete_events(struct svm_vcpu *svm)
 	struct vmcb_control *c = &svm->vmcb->control;
 	u64 info = c->exit_int_info;
 	u8 vector = info & SVM_EVENT_VECTOR;
+	bool ours;
 
 	if (unlikely(svm->exit_code == SVM_EXIT_INVALID))
 		return;		/* nothing was delivered: ev still has it */
 
+	ours = ev->exc_injected && ev->exc.vector == vector && svm->soft_rip == svm->vcpu.rip;
 	c->event_inj = 0;
 	ev->exc_injected = false;
 	ev->nmi_injected = false;
@@ -40,7 +43,7 @@ void svm_complete_events(struct svm_vcpu *svm)
 		break;
 	case SVM_EVENT_EXCEPTION:
 		if (vector < 32) {
-			if (vector == X86_TRAP_BP || vector == X86_TRAP_OF)
+			if (svm_is_soft(vector) && !ours)
 				break;
 			ev->exc_injected = true;
 			ev->exc = (struct vmm_exception) {

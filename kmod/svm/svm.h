@@ -14,6 +14,8 @@
 
 #ifndef __ASSEMBLY__
 
+#include <asm/trapnr.h>
+
 #include "../debug.h"
 #include "../vmm.h"
 #include "vmcb.h"
@@ -75,6 +77,7 @@ struct svm_debug {
  * @step_rflags: the guest's own TF meanwhile
  * @irq_window: V_IRQ is set to learn when an interrupt can be taken
  * @cr8_window: a CR8 write may unblock an interrupt
+ * @soft_rip: RIP at which #BP or #OF was injected last
  * @exit_code: of the last exit
  * @debug: of the self-checks
  */
@@ -95,6 +98,7 @@ struct svm_vcpu {
 	u64 step_rflags;
 	bool irq_window;
 	bool cr8_window;
+	u64 soft_rip;
 	u32 exit_code;
 #ifdef VMM_DEBUG
 	struct svm_debug debug;
@@ -104,6 +108,12 @@ struct svm_vcpu {
 static inline struct svm_vcpu *to_svm(struct vmm_vcpu *vcpu)
 {
 	return container_of(vcpu, struct svm_vcpu, vcpu);
+}
+
+/* exceptions that instructions ask for: INT3, INTO */
+static inline bool svm_is_soft(u8 vector)
+{
+	return vector == X86_TRAP_BP || vector == X86_TRAP_OF;
 }
 
 /* a field of the VMCB in the group(s) @bits changed: the processor must load them */

@@ -254,6 +254,10 @@ struct vmm_lapic_state {
  * @sipi_vector: with VMM_EV_SIPI_PENDING, 0 .. 255
  * @exc_payload: CR2 of a pending page fault, DR6 bits of a pending debug exception
  * @pad: zero
+ *
+ * The rIP that an exception saves is that of struct vmm_regs, for #BP and #OF too: set, they need
+ * no INT3 or INTO, and one in delivery has its rIP behind it already. Where a processor executes
+ * INT n, INT3 or INTO again after an exit in their delivery, no event is reported.
  */
 struct vmm_events {
 	__u32 flags;
