@@ -83,7 +83,7 @@ static struct vdev_queue *queue_of(struct vdev *dev, u32 index)
 
 static int notify_write(struct vmm_io_dev *io, u64 addr, unsigned int len, const void *data)
 {
-	struct vdev *dev = container_of(io, struct vdev, io);
+	struct vdev *dev = container_of(io, struct vdev_notify, io)->dev;
 	struct vdev_queue *q;
 	__le16 index;
 
@@ -103,21 +103,32 @@ static const struct vmm_io_ops notify_ops = {
 
 static void notify_off(struct vdev *dev)
 {
-	if (dev->io_on)
-		vmm_io_unregister(dev->vm, dev->io_bus, &dev->io);
-	dev->io_on = false;
+	struct vdev_notify *old = dev->notify;
+
+	if (!old)
+		return;
+	vmm_io_unregister(dev->vm, old->bus, &old->io);
+	kfree(old);
+	dev->notify = NULL;
 }
 
-static int notify_on(struct vdev *dev, enum vmm_bus bus, u64 addr, u64 len)
+/* Where notifications arrive becomes @new, or stays as it was. */
+static int notify_move(struct vdev *dev, struct vdev_notify *new)
 {
+	struct vdev_notify *old = dev->notify;
 	int ret;
 
-	dev->io.ops = &notify_ops;
-	dev->io.addr = addr;
-	dev->io.len = len;
-	dev->io_bus = bus;
-	ret = vmm_io_register(dev->vm, bus, &dev->io);
-	dev->io_on = !ret;
+	if (old && old->bus == new->bus) {
+		ret = vmm_io_replace(dev->vm, new->bus, &old->io, &new->io);
+		if (!ret)
+			kfree(old);
+	} else {
+		ret = vmm_io_register(dev->vm, new->bus, &new->io);
+		if (!ret)
+			notify_off(dev);
+	}
+	if (!ret)
+		dev->notify = new;
 	return ret;
 }
 
@@ -125,21 +136,28 @@ static int set_notify(struct vdev *dev, void *arg)
 {
 	const struct vmm_dev_notify *in = arg;
 	enum vmm_bus bus = in->flags & VMM_DEV_NOTIFY_PIO ? VMM_BUS_PIO : VMM_BUS_MMIO;
-	enum vmm_bus old_bus = dev->io_bus;
-	u64 old_addr = dev->io.addr, old_len = dev->io_on ? dev->io.len : 0;
+	struct vdev_notify *new;
 	int ret;
 
 	if (in->flags & ~VMM_DEV_NOTIFY_PIO || in->addr + in->len < in->addr)
 		return -EINVAL;
 	if (bus == VMM_BUS_PIO && in->addr + in->len > 0x10000)
 		return -EINVAL;
-
-	notify_off(dev);
-	if (!in->len)
+	if (!in->len) {
+		notify_off(dev);
 		return 0;
-	ret = notify_on(dev, bus, in->addr, in->len);
-	if (ret && old_len)
-		notify_on(dev, old_bus, old_addr, old_len);
+	}
+	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return -ENOMEM;
+	new->dev = dev;
+	new->bus = bus;
+	new->io.ops = &notify_ops;
+	new->io.addr = in->addr;
+	new->io.len = in->len;
+	ret = notify_move(dev, new);
+	if (ret)
+		kfree(new);
 	return ret;
 }
 

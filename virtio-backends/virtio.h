@@ -146,6 +146,19 @@ struct vdev_vector {
 };
 
 /**
+ * struct vdev_notify - an address where notifications of a device arrive; never changed: another
+ *	address is another one of these
+ * @io: on the bus
+ * @bus: which [I]
+ * @dev: the device [I]
+ */
+struct vdev_notify {
+	struct vmm_io_dev io;
+	enum vmm_bus bus;
+	struct vdev *dev;
+};
+
+/**
  * struct vdev - a virtio device
  * @ops: its backend [I]
  * @vm: its VM, holding a reference [I]
@@ -158,9 +171,7 @@ struct vdev_vector {
  * @queues: allocated by the backend's set-up [I] then
  * @nr_queues: of them; 0 before set-up, published with release semantics [a]
  * @drain: where STOP and release wait
- * @io: where notifications arrive [c]
- * @io_bus: on which bus [c]
- * @io_on: @io is registered [c]
+ * @notify: where notifications arrive, or NULL [c]
  * @vector_lock: the four below, and the order of messages against masks
  * @vectors: MSI-X table [v]
  * @pending: pending bit array [v]
@@ -189,9 +200,7 @@ struct vdev {
 	unsigned int nr_queues;
 	wait_queue_head_t drain;
 
-	struct vmm_io_dev io;
-	enum vmm_bus io_bus;
-	bool io_on;
+	struct vdev_notify *notify;
 
 	spinlock_t vector_lock;		/* interrupts */
 	struct vdev_vector vectors[VMM_DEV_MAX_VECTORS];

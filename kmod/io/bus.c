@@ -99,14 +99,16 @@ static int io_range(enum vmm_bus bus, struct vmm_io_dev *dev, struct vmm_io_rang
 }
 
 /**
- * __vmm_io_register - vmm_io_register() with the lock held
+ * __vmm_io_replace - vmm_io_replace() with the lock held
  * @vm: the VM
  * @bus: which bus
- * @dev: the device
+ * @out: leaves the bus; NULL: none does
+ * @dev: the device that comes
  *
- * Context: as vmm_io_register(), vm->slots_lock held. Returns as it does.
+ * Context: as vmm_io_replace(), vm->slots_lock held. Returns as it does.
  */
-int __vmm_io_register(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_io_dev *dev)
+static int __vmm_io_replace(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_io_dev *out,
+			    struct vmm_io_dev *dev)
 {
 	struct vmm_io_bus *old = io_bus_locked(vm, bus), *new;
 	unsigned int i, nr = 0, at = 0;
@@ -119,7 +121,7 @@ int __vmm_io_register(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_io_dev *de
 	for (i = 0; old && i < old->nr; i++) {
 		struct vmm_io_range *r = &old->range[i];
 
-		if (!r->dev)
+		if (!r->dev || r->dev == out)
 			continue;
 		if (r->start <= range.last && range.start <= r->last &&
 		    (r->start != range.start || !r->dev->ops->shared || !dev->ops->shared))
@@ -136,7 +138,7 @@ int __vmm_io_register(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_io_dev *de
 		return -ENOMEM;
 	new->nr = 0;
 	for (i = 0; old && i < old->nr; i++) {
-		if (!old->range[i].dev)
+		if (!old->range[i].dev || old->range[i].dev == out)
 			continue;
 		if (new->nr == at)
 			new->range[new->nr++] = range;
@@ -148,7 +150,22 @@ int __vmm_io_register(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_io_dev *de
 	rcu_assign_pointer(vm->bus[bus], new);
 	synchronize_srcu_expedited(&vm->srcu);
 	kvfree(old);
+	if (out && out->ops->release)
+		out->ops->release(out);
 	return 0;
+}
+
+/**
+ * __vmm_io_register - vmm_io_register() with the lock held
+ * @vm: the VM
+ * @bus: which bus
+ * @dev: the device
+ *
+ * Context: as vmm_io_register(), vm->slots_lock held. Returns as it does.
+ */
+int __vmm_io_register(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_io_dev *dev)
+{
+	return __vmm_io_replace(vm, bus, NULL, dev);
 }
 
 /**
@@ -175,6 +192,30 @@ int vmm_io_register(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_io_dev *dev)
 	return ret;
 }
 EXPORT_SYMBOL_GPL(vmm_io_register);
+
+/**
+ * vmm_io_replace - put a device on a bus, in the place of another
+ * @vm: the VM
+ * @bus: which bus
+ * @out: is on that bus, and leaves it
+ * @dev: the device that comes; their ranges may overlap
+ *
+ * Every access finds the one or the other. When this succeeds no access is in @out any more, and
+ * its ops->release has been called; when it fails nothing has changed.
+ *
+ * Context and return value: as vmm_io_register().
+ */
+int vmm_io_replace(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_io_dev *out,
+		   struct vmm_io_dev *dev)
+{
+	int ret;
+
+	mutex_lock(&vm->slots_lock);
+	ret = __vmm_io_replace(vm, bus, out, dev);
+	mutex_unlock(&vm->slots_lock);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(vmm_io_replace);
 
 /**
  * __vmm_io_unregister - vmm_io_unregister() with the lock held

@@ -42,6 +42,8 @@ struct vmm_io_dev {
 int vmm_io_init(struct vmm_vm *vm);
 void vmm_io_destroy(struct vmm_vm *vm);	/* releases every device left */
 int vmm_io_register(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_io_dev *dev);
+int vmm_io_replace(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_io_dev *out,
+		   struct vmm_io_dev *dev);
 int vmm_io_unregister(struct vmm_vm *vm, enum vmm_bus bus, struct vmm_io_dev *dev);
 int vmm_io_write(struct vmm_vm *vm, enum vmm_bus bus, u64 addr, unsigned int len, const void *data);
 int vmm_io_read(struct vmm_vm *vm, enum vmm_bus bus, u64 addr, unsigned int len, void *data);

@@ -117,6 +117,36 @@ UNIT_TEST(bus_overlap)
 	start();
 }
 
+UNIT_TEST(bus_replace)
+{
+	struct dev a = make(0x100, 0x10), b = make(0x108, 0x10), c = make(0x200, 4);
+	struct dev high = make(0xfff8, 16);
+
+	start();
+	EXPECT_EQ(vmm_io_register(&vm, VMM_BUS_MMIO, &a.dev), 0);
+	EXPECT_EQ(vmm_io_register(&vm, VMM_BUS_MMIO, &c.dev), 0);
+	/* the range of what leaves is free, that of others is not */
+	EXPECT_EQ(vmm_io_register(&vm, VMM_BUS_MMIO, &b.dev), -EEXIST);
+	EXPECT_EQ(vmm_io_replace(&vm, VMM_BUS_MMIO, &a.dev, &b.dev), 0);
+	EXPECT_EQ(a.releases, 1);
+	EXPECT_EQ(out(0x100, 4, 0), -EOPNOTSUPP);
+	EXPECT_EQ(out(0x110, 4, 0), 0);
+	EXPECT_EQ(b.writes, 1);
+
+	/* failure changes nothing */
+	a.dev.addr = 0x1f8;
+	EXPECT_EQ(vmm_io_replace(&vm, VMM_BUS_MMIO, &b.dev, &a.dev), -EEXIST);
+	EXPECT_EQ(b.releases, 0);
+	EXPECT_EQ(out(0x110, 4, 0), 0);
+	EXPECT_EQ(vmm_io_register(&vm, VMM_BUS_PIO, &a.dev), 0);
+	EXPECT_EQ(vmm_io_replace(&vm, VMM_BUS_PIO, &a.dev, &high.dev), -EINVAL);
+	EXPECT_EQ(a.releases, 1);
+	EXPECT_EQ(vmm_io_unregister(&vm, VMM_BUS_PIO, &a.dev), 0);
+	start();
+	EXPECT_EQ(b.releases, 1);
+	EXPECT_EQ(c.releases, 1);
+}
+
 UNIT_TEST(bus_limits)
 {
 	struct dev wrap = make(~0ull - 3, 8), high = make(0xfff8, 16), last = make(0xfff8, 8);
