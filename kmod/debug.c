@@ -128,6 +128,9 @@ static const char *const reg_names[VMM_DEBUG_NR_REGS] = {
 	[VMM_DEBUG_GS] = "GS",
 };
 
+/* those that the vendor exchanges when the vCPU comes to a CPU and leaves it */
+static bool lazy_regs[VMM_DEBUG_NR_REGS];
+
 /**
  * vmm_debug_lazy_msr - the vendor exchanges this MSR when the vCPU comes to a CPU and leaves it
  * @index: number
@@ -141,6 +144,17 @@ void vmm_debug_lazy_msr(u32 index)
 	for (i = 0; i < ARRAY_SIZE(msrs); i++)
 		if (msrs[i].index == index)
 			msrs[i].lazy = true;
+}
+
+/**
+ * vmm_debug_lazy_reg - likewise for another register
+ * @reg: enum vmm_debug_reg
+ *
+ * Context: the vendor's setup.
+ */
+void vmm_debug_lazy_reg(unsigned int reg)
+{
+	lazy_regs[reg] = true;
 }
 
 /**
@@ -249,6 +263,22 @@ static int check_msrs(const u64 *want, bool lazy, u64 *got)
 	return bad;
 }
 
+/* the first register that is not what it was, -1 = none */
+static int check_regs(const u64 *want, bool lazy, u64 *got)
+{
+	u64 now[VMM_DEBUG_NR_REGS] = {};
+	unsigned int i;
+
+	read_regs(now);
+	for (i = 0; i < VMM_DEBUG_NR_REGS; i++) {
+		if (lazy_regs[i] != lazy || likely(now[i] == want[i]))
+			continue;
+		*got = now[i];
+		return i;
+	}
+	return -1;
+}
+
 /* nobody sees the vCPU yet */
 void vmm_debug_vcpu_init(struct vmm_vcpu *vcpu)
 {
@@ -265,6 +295,7 @@ void vmm_debug_vcpu_load(struct vmm_vcpu *vcpu)
 {
 	vmm_debug_report(vcpu);
 	read_msrs(vcpu->debug.msr, true);
+	read_regs(vcpu->debug.lazy_reg);
 }
 
 /**
@@ -279,8 +310,13 @@ void vmm_debug_vcpu_put(struct vmm_vcpu *vcpu)
 	struct vmm_vcpu_debug *d = &vcpu->debug;
 	int bad = check_msrs(d->msr, true, &d->lazy_got);
 
+	if (unlikely(bad >= 0)) {
+		d->lazy_bad = msrs[bad].name;
+		return;
+	}
+	bad = check_regs(d->lazy_reg, true, &d->lazy_got);
 	if (unlikely(bad >= 0))
-		d->lazy_bad = bad + 1;
+		d->lazy_bad = reg_names[bad];
 }
 
 /**
@@ -291,13 +327,13 @@ void vmm_debug_vcpu_put(struct vmm_vcpu *vcpu)
 void vmm_debug_report(struct vmm_vcpu *vcpu)
 {
 	struct vmm_vcpu_debug *d = &vcpu->debug;
-	unsigned int i = d->lazy_bad - 1;
+	const char *name = d->lazy_bad;
 
-	if (likely(!d->lazy_bad))
+	if (likely(!name))
 		return;
-	d->lazy_bad = 0;
+	d->lazy_bad = NULL;
 	vmm_debug_fail(vcpu->vm, "host state: vCPU %u left its CPU with %s = 0x%llx", vcpu->id,
-		       msrs[i].name, d->lazy_got);
+		       name, d->lazy_got);
 }
 
 /**
@@ -320,17 +356,10 @@ static void host_state_bad(struct vmm_vcpu *vcpu, const char *name, u64 got, u64
 		       vcpu->id, name, got, want);
 }
 
-static void check_regs(struct vmm_vcpu *vcpu)
+static void check_dr6(struct vmm_vcpu *vcpu)
 {
-	const u64 *want = vcpu->debug.reg;
-	u64 got[VMM_DEBUG_NR_REGS] = {};
 	unsigned long dr6;
-	unsigned int i;
 
-	read_regs(got);
-	for (i = 0; i < VMM_DEBUG_NR_REGS; i++)
-		if (unlikely(got[i] != want[i]))
-			host_state_bad(vcpu, reg_names[i], got[i], want[i]);
 	get_debugreg(dr6, 6);
 	if (unlikely(dr6 != DR6_RESERVED && dr6 != vcpu->debug.dr6))
 		host_state_bad(vcpu, "DR6", dr6, vcpu->debug.dr6);
@@ -355,5 +384,8 @@ void vmm_debug_exit_irqoff(struct vmm_vcpu *vcpu)
 	bad = check_msrs(vcpu->debug.msr, false, &got);
 	if (unlikely(bad >= 0))
 		host_state_bad(vcpu, msrs[bad].name, got, vcpu->debug.msr[bad]);
-	check_regs(vcpu);
+	bad = check_regs(vcpu->debug.reg, false, &got);
+	if (unlikely(bad >= 0))
+		host_state_bad(vcpu, reg_names[bad], got, vcpu->debug.reg[bad]);
+	check_dr6(vcpu);
 }

@@ -35,6 +35,7 @@ static inline bool vmm_planted(unsigned int fault)
 
 void vmm_debug_init(void);
 void vmm_debug_lazy_msr(u32 index);
+void vmm_debug_lazy_reg(unsigned int reg);
 __printf(2, 3) void vmm_debug_fail(struct vmm_vm *vm, const char *fmt, ...);
 void vmm_debug_vcpu_init(struct vmm_vcpu *vcpu);
 void vmm_debug_vcpu_load(struct vmm_vcpu *vcpu);
@@ -49,6 +50,7 @@ void vmm_debug_flushed(struct vmm_vm *vm, u64 gen);
 static inline bool vmm_planted(unsigned int fault) { return false; }
 static inline void vmm_debug_init(void) { }
 static inline void vmm_debug_lazy_msr(u32 index) { }
+static inline void vmm_debug_lazy_reg(unsigned int reg) { }
 static inline void vmm_debug_vcpu_init(struct vmm_vcpu *vcpu) { }
 static inline void vmm_debug_vcpu_load(struct vmm_vcpu *vcpu) { }
 static inline void vmm_debug_vcpu_put(struct vmm_vcpu *vcpu) { }

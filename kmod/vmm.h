@@ -270,7 +270,8 @@ enum vmm_debug_reg {
  * @msr: MSRs of the host at the last entry, or when it came to this CPU
  * @reg: the host's other registers at the last entry
  * @dr6: likewise
- * @lazy_bad: 1 + number of an MSR that was not given back when it left a CPU
+ * @lazy_reg: those that are given back when it leaves a CPU, as they were when it came
+ * @lazy_bad: name of an MSR or register that was not, or NULL
  * @lazy_got: what was in it
  */
 struct vmm_vcpu_debug {
@@ -278,7 +279,8 @@ struct vmm_vcpu_debug {
 	u64 msr[VMM_DEBUG_MSRS];
 	u64 reg[VMM_DEBUG_NR_REGS];
 	unsigned long dr6;
-	unsigned int lazy_bad;
+	u64 lazy_reg[VMM_DEBUG_NR_REGS];
+	const char *lazy_bad;
 	u64 lazy_got;
 };
 
