@@ -249,6 +249,14 @@ int vmm_hw_wait(void)
 }
 
 /**
+ * vmm_hw_is_down - the machine restarts: virtualization does not come back. Context: any.
+ */
+bool vmm_hw_is_down(void)
+{
+	return READ_ONCE(vmm_hw_down);
+}
+
+/**
  * vmm_hw_kick_mask - this CPU's scratch mask, for one that sends IPIs. Context: preemption off
  * until it is done with.
  */

@@ -17,6 +17,7 @@ void vmm_hw_module_exit(void);
 int vmm_hw_get(void);
 void vmm_hw_put(void);
 int vmm_hw_wait(void);
+bool vmm_hw_is_down(void);
 struct cpumask *vmm_hw_kick_mask(void);
 
 #endif /* KMOD_HW_H */

@@ -642,7 +642,10 @@ static struct vmm_vcpu *vmm_vcpu_alloc(struct vmm_vm *vm, u32 id)
 	if (ret)
 		goto err;
 	vmm_lapic_reset(vcpu, false);
+	/* its registers may be in a control block that has to be loaded */
+	vmm_vcpu_load(vcpu);
 	vmm_vcpu_reset(vcpu, false);
+	vmm_vcpu_put(vcpu);
 	return vcpu;
 
 err:
