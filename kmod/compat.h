@@ -54,6 +54,13 @@ static __always_inline void vmm_rcu_note_guest(void)
 #define VMM_FOLL_FAULT (FOLL_HONOR_NUMA_FAULT | FOLL_INTERRUPTIBLE)
 #endif
 
+/* the entry of the NMI handler for one who has built the frame, as VM exits for NMIs need it */
+#ifdef VMM_HAVE_ASM_EXC_NMI_KVM_VMX
+#define VMM_ASM_NMI_HANDLER asm_exc_nmi_kvm_vmx
+#else
+#define VMM_ASM_NMI_HANDLER asm_exc_nmi_noist
+#endif
+
 #ifndef VMM_HAVE_UNTRAIN_RET_VM
 #define UNTRAIN_RET_VM UNTRAIN_RET
 #endif

@@ -5,7 +5,6 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <asm/cpufeature.h>
 
 #include "debug.h"
 #include "device.h"
@@ -108,27 +107,36 @@ static struct miscdevice vmm_misc = {
 	.mode = 0660,
 };
 
-static const struct vmm_x86_vendor *vmm_find_vendor(void)
+static const struct vmm_x86_vendor * const vmm_vendors[] = { &svm_vendor, &vmx_vendor };
+
+/* bind the backend that this processor is for; -ENODEV: none */
+static int vmm_find_vendor(void)
 {
-	if (boot_cpu_has(X86_FEATURE_SVM))
-		return &svm_vendor;
-	return NULL;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(vmm_vendors); i++) {
+		ret = vmm_vendors[i]->setup();
+		if (!ret)
+			vmm_x86_ops_update(vmm_vendors[i]);
+		if (ret != -ENODEV)
+			return ret;
+	}
+	return -ENODEV;
 }
 
 static int __init vmm_init(void)
 {
-	const struct vmm_x86_vendor *vendor = vmm_find_vendor();
 	int ret;
 
-	if (!vendor) {
-		pr_err("vmm: this processor offers no AMD-V (SVM): it has none, the firmware disabled it, or the hypervisor below does not pass it on\n");
+	vmm_debug_init();
+	ret = vmm_find_vendor();
+	if (ret == -ENODEV) {
+		pr_err("vmm: this processor offers neither AMD-V (SVM) nor VT-x (VMX): it has none, the firmware disabled it, or the hypervisor below does not pass it on\n");
 		return -EOPNOTSUPP;
 	}
-	vmm_debug_init();
-	ret = vendor->setup();
 	if (ret)
 		return ret;
-	vmm_x86_ops_update(vendor);
 	ret = vmm_cpuid_module_init();
 	if (ret)
 		goto err_vendor;
@@ -144,7 +152,7 @@ static int __init vmm_init(void)
 	ret = misc_register(&vmm_misc);
 	if (ret)
 		goto err_hw;
-	pr_info("vmm: %s, ABI %d\n", vendor->name, VMM_ABI_VERSION);
+	pr_info("vmm: %s, ABI %d\n", vmm_vendor->name, VMM_ABI_VERSION);
 	return 0;
 
 err_hw:
@@ -154,7 +162,7 @@ err_irqfd:
 err_vcpu:
 	vmm_vcpu_module_exit();
 err_vendor:
-	vendor->cleanup();
+	vmm_vendor->cleanup();
 	return ret;
 }
 

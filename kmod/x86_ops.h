@@ -72,8 +72,8 @@
  * struct vmm_x86_vendor - a backend
  * @name: for messages
  * @vcpu_size: bytes of the backend's vCPU, which starts with struct vmm_vcpu
- * @setup: is the processor good enough, and what can it do: fills vmm_caps; called once at
- *	load. Prints why not.
+ * @setup: is the processor good enough, and what can it do; called once at load. Prints why
+ *	not, but for -ENODEV: it is not this backend's
  * @cleanup: undoes @setup
  * @emergency_disable: leave guest mode for good on this CPU before a crash kernel or reboot;
  *	any context
@@ -100,5 +100,6 @@ VMM_X86_OPS(OP)
 
 extern const struct vmm_x86_vendor *vmm_vendor;
 extern const struct vmm_x86_vendor svm_vendor;
+extern const struct vmm_x86_vendor vmx_vendor;
 
 #endif /* KMOD_X86_OPS_H */
