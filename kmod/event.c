@@ -168,6 +168,12 @@ static void vmm_inject_new_irq(struct vmm_vcpu *vcpu, int vector)
 	vmm_x86(inject_irq)(vcpu);
 }
 
+/* the vector to inject next, -1 = none, or it is not us who injects it */
+static int vmm_next_irq(struct vmm_vcpu *vcpu)
+{
+	return vcpu->irq_by_cpu ? -1 : vmm_lapic_pending(vcpu);
+}
+
 /**
  * vmm_prepare_events - put into the control block what can be delivered, ask for a window for
  * what cannot
@@ -187,7 +193,7 @@ int vmm_prepare_events(struct vmm_vcpu *vcpu)
 		busy = vmm_inject_new_nmi(vcpu, busy);
 
 	extint = vmm_lapic_extint(vcpu);
-	vector = vmm_lapic_pending(vcpu);
+	vector = vmm_next_irq(vcpu);
 	if (!busy && (extint || vector >= 0) && vmm_x86(irq_allowed)(vcpu)) {
 		if (extint) {
 			vcpu->intack_wait = true;
@@ -197,7 +203,7 @@ int vmm_prepare_events(struct vmm_vcpu *vcpu)
 			return 0;
 		}
 		vmm_inject_new_irq(vcpu, vector);
-		vector = vmm_lapic_pending(vcpu);
+		vector = vmm_next_irq(vcpu);
 	}
 	vmm_x86(irq_window)(vcpu, extint || vector >= 0);
 	vmm_x86(tpr_window)(vcpu, vmm_lapic_blocked(vcpu));

@@ -320,6 +320,7 @@ struct fpu_guest;
  * @ev: events [o]
  * @eoi_pending: vectors whose EOI userland has to hear of [o]
  * @intack_wait: VMM_EXIT_INTACK was made and its answer is due [o]
+ * @irq_by_cpu: the processor delivers the local APIC's interrupts by itself [I]
  * @lapic: its local APIC [I]
  * @cpuid: [o]
  * @insn: emulation in progress and its replay log [o]
@@ -366,6 +367,7 @@ struct vmm_vcpu {
 	struct vmm_event_queue ev;
 	DECLARE_BITMAP(eoi_pending, 256);
 	bool intack_wait;
+	bool irq_by_cpu;
 	struct vmm_lapic *lapic;
 	struct vmm_cpuid *cpuid;
 	struct vmm_insn_state *insn;

@@ -44,6 +44,18 @@ int vmm_lapic_set_sipi(struct vmm_vcpu *vcpu, bool init, u32 sipi_vector);
 /* after the guest's TSC was set or the VM's offset changed */
 void vmm_lapic_tsc_changed(struct vmm_vcpu *vcpu);
 
+/* the guest's EOI of @vector was seen by the processor alone */
+void vmm_lapic_eoi_seen(struct vmm_vcpu *vcpu, u8 vector);
+
+/* lapic_page.c: registers in the page that the processor keeps them in while the guest runs */
+void vmm_lapic_page_put_tpr(struct vmm_vcpu *vcpu, void *page);
+void vmm_lapic_page_take_tpr(struct vmm_vcpu *vcpu, void *page);
+void vmm_lapic_page_put_regs(struct vmm_vcpu *vcpu, void *page);
+int vmm_lapic_page_reg(unsigned int i);
+u16 vmm_lapic_page_put_irqs(struct vmm_vcpu *vcpu, void *page);
+void vmm_lapic_page_take_irqs(struct vmm_vcpu *vcpu, void *page);
+u64 vmm_lapic_level_vectors(struct vmm_vcpu *vcpu, unsigned int word);
+
 /* any context, interrupts on or off */
 int vmm_msi_deliver(struct vmm_vm *vm, u64 addr,
 		    u32 data); /* number of vCPUs that took it, or -EINVAL */

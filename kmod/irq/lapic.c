@@ -309,11 +309,32 @@ void vmm_lapic_ack(struct vmm_vcpu *vcpu, u8 vector)
 }
 
 /**
+ * vmm_lapic_eoi_seen - the guest has ended an interrupt, which is in service no more
+ * @vcpu: the vCPU
+ * @vector: its vector
+ *
+ * The end of a level-triggered interrupt is reported (vmm_irq_eoi_level()).
+ *
+ * Context: the owner.
+ */
+void vmm_lapic_eoi_seen(struct vmm_vcpu *vcpu, u8 vector)
+{
+	struct vmm_lapic *apic = vcpu->lapic;
+
+	if (!test_bit(vector, apic->tmr))
+		return;
+	vmm_irq_eoi_level(vcpu, vector);
+	/* LINT0 is the only local source that can be level triggered */
+	if ((READ_ONCE(apic->lvt[LAPIC_LVT_LINT0]) & LAPIC_LVT_VECTOR) == vector &&
+	    test_and_clear_bit(LAPIC_LINT_REMOTE_IRR, &apic->lint))
+		vmm_lapic_lint0_check(apic);
+}
+
+/**
  * vmm_lapic_eoi - end the highest interrupt in service (SDM vol. 3, 11.8.5)
  * @apic: the local APIC
  *
- * With nothing in service it does nothing. The end of a level-triggered interrupt is reported
- * (vmm_irq_eoi_level()).
+ * With nothing in service it does nothing.
  *
  * Context: the owner.
  */
@@ -326,14 +347,7 @@ void vmm_lapic_eoi(struct vmm_lapic *apic)
 	__clear_bit(vector, apic->isr);
 	apic->isr_top = lapic_highest(apic->isr);
 	vmm_lapic_update_ppr(apic);
-
-	if (test_bit(vector, apic->tmr)) {
-		vmm_irq_eoi_level(apic->vcpu, vector);
-		/* LINT0 is the only local source that can be level triggered */
-		if ((READ_ONCE(apic->lvt[LAPIC_LVT_LINT0]) & LAPIC_LVT_VECTOR) == vector &&
-		    test_and_clear_bit(LAPIC_LINT_REMOTE_IRR, &apic->lint))
-			vmm_lapic_lint0_check(apic);
-	}
+	vmm_lapic_eoi_seen(apic->vcpu, vector);
 	vmm_lapic_look_again(apic);
 }
 

@@ -6,6 +6,7 @@
  *	lapic_regs.c	the registers as the guest sees them, by MMIO and by MSR
  *	lapic_timer.c	the timer
  *	lapic_state.c	state for userland
+ *	lapic_page.c	the page that a processor keeps registers in
  *	ipi.c		messages: IPIs, MSIs, the LINT pins
  */
 #ifndef KMOD_IRQ_LAPIC_H

@@ -25,6 +25,18 @@ static bool vmx_tpr_shadow = true;
 module_param(vmx_tpr_shadow, bool, 0444);
 MODULE_PARM_DESC(vmx_tpr_shadow, "VT-x: let the processor keep CR8");
 
+static bool vmx_apic_regs = true;
+module_param(vmx_apic_regs, bool, 0444);
+MODULE_PARM_DESC(vmx_apic_regs, "VT-x: let the processor answer reads of the x2APIC's registers");
+
+static bool vmx_vid = true;
+module_param(vmx_vid, bool, 0444);
+MODULE_PARM_DESC(vmx_vid, "VT-x: let the processor deliver the local APIC's interrupts");
+
+#define VMX_PROC2_APIC		(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
+				 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
+				 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+
 /* IA32_VMX_BASIC (SDM vol. 3, appendix A.1) */
 #define BASIC_TRUE_CTLS		BIT_ULL(55)
 #define BASIC_MEMTYPE(x)	(((x) >> 50) & 0xf)
@@ -93,7 +105,10 @@ static int vmx_derive_controls(void)
 			.optional = (vmx_vpid ? SECONDARY_EXEC_ENABLE_VPID : 0) |
 				    SECONDARY_EXEC_ENABLE_RDTSCP | SECONDARY_EXEC_ENABLE_INVPCID |
 				    SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_ENCLS_EXITING |
-				    VMX_PROC2_ENCLV_EXITING,
+				    VMX_PROC2_ENCLV_EXITING |
+				    SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE |
+				    (vmx_apic_regs ? SECONDARY_EXEC_APIC_REGISTER_VIRT : 0) |
+				    (vmx_vid ? SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY : 0),
 			.result = &vmx_caps.proc2,
 		}, {
 			.name = "exit",
@@ -180,6 +195,21 @@ static int vmx_check_cr_fixed(void)
 	return cr4_may & X86_CR4_MCE ? 0 : -EOPNOTSUPP;
 }
 
+/* each of these builds on the one before (SDM vol. 3, 27.2.1.1) */
+static void vmx_choose_apic(void)
+{
+	u32 *proc2 = &vmx_caps.proc2;
+
+	vmx_caps.tpr_shadow = vmx_caps.proc & CPU_BASED_TPR_SHADOW;
+	if (vmx_caps.tpr_shadow)
+		vmx_caps.proc &= ~(CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING);
+	else
+		*proc2 &= ~VMX_PROC2_APIC;
+	vmx_caps.x2apic = *proc2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	vmx_caps.apic_regs = *proc2 & SECONDARY_EXEC_APIC_REGISTER_VIRT;
+	vmx_caps.vid = *proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+}
+
 /**
  * vmx_caps_init - read the capability MSRs. Context: module load.
  *
@@ -207,8 +237,6 @@ int vmx_caps_init(void)
 	if (ret)
 		return ret;
 
-	vmx_caps.tpr_shadow = vmx_caps.proc & CPU_BASED_TPR_SHADOW;
-	if (vmx_caps.tpr_shadow)
-		vmx_caps.proc &= ~(CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING);
+	vmx_choose_apic();
 	return 0;
 }

@@ -27,7 +27,10 @@
  * @ept_ad: EPT's accessed and dirty flags are used
  * @invept_single: INVEPT of one EPT
  * @invvpid_single: INVVPID of one VPID
- * @tpr_shadow: the processor keeps CR8
+ * @tpr_shadow: the processor keeps CR8 ...
+ * @x2apic: ... and the MSR of TPR ...
+ * @apic_regs: ... and answers reads of the local APIC's other MSRs ...
+ * @vid: ... and delivers its interrupts
  */
 struct vmx_caps {
 	u32 revision;
@@ -44,6 +47,9 @@ struct vmx_caps {
 	bool invept_single;
 	bool invvpid_single;
 	bool tpr_shadow;
+	bool x2apic;
+	bool apic_regs;
+	bool vid;
 };
 
 extern struct vmx_caps vmx_caps;

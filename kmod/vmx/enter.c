@@ -17,7 +17,6 @@
 #include "../x86_ops.h"
 #include "vmx.h"
 
-#define VMX_APIC_TPR		0x80	/* offset in the virtual-APIC page */
 #define VMX_PENDING_DBG_BS	BIT(14)
 
 /*
@@ -93,26 +92,6 @@ static void vmx_prepare_shadow(struct vmx_vcpu *vmx)
 	}
 	vmx_write(vmx, GUEST_PENDING_DBG_EXCEPTIONS,
 		  vmx->vcpu.rflags & X86_EFLAGS_TF ? VMX_PENDING_DBG_BS : 0);
-}
-
-static u32 *vmx_page_tpr(struct vmx_vcpu *vmx)
-{
-	return vmx->apic_page + VMX_APIC_TPR;
-}
-
-/* an entry fails with a threshold above TPR (SDM vol. 3, 27.2.1.1) */
-static void vmx_prepare_tpr(struct vmx_vcpu *vmx)
-{
-	u32 tpr = vmm_lapic_get_cr8(&vmx->vcpu);
-	u32 threshold = min(vmx->tpr_threshold, tpr);
-
-	if (!vmx_caps.tpr_shadow)
-		return;
-	WRITE_ONCE(*vmx_page_tpr(vmx), tpr << 4);
-	if (vmx->vmcs_tpr_threshold != threshold) {
-		vmx->vmcs_tpr_threshold = threshold;
-		vmx_write(vmx, TPR_THRESHOLD, threshold);
-	}
 }
 
 static void vmx_prepare_regs(struct vmx_vcpu *vmx)
@@ -195,7 +174,6 @@ static bool vmx_exit_is_between(u32 reason)
 static void vmx_finish(struct vmx_vcpu *vmx)
 {
 	struct vmm_vcpu *vcpu = &vmx->vcpu;
-	u32 tpr;
 
 	vmx->entry.launched = 1;
 	vmx->cached = 0;
@@ -210,13 +188,6 @@ static void vmx_finish(struct vmx_vcpu *vmx)
 	if (unlikely(vcpu->rflags & X86_EFLAGS_TF) && !vmx_exit_is_between(vmx->exit_reason))
 		vmx_write(vmx, GUEST_PENDING_DBG_EXCEPTIONS, 0);
 
-	if (vmx_caps.tpr_shadow) {
-		tpr = READ_ONCE(*vmx_page_tpr(vmx)) >> 4 & 0xf;
-		if (unlikely(tpr != (u8)vmm_lapic_get_cr8(vcpu))) {
-			vmm_lapic_set_cr8(vcpu, tpr);
-			vmm_make_request(vcpu, VMM_REQ_EVENT);
-		}
-	}
 	vmx_complete_events(vmx);
 }
 
@@ -241,7 +212,7 @@ void vmx_enter_irqoff(struct vmm_vcpu *vcpu)
 	vmx_msr_load_irqoff(vmx);
 	vmx_vpid_prepare_irqoff(vmx);
 	vmx_prepare_shadow(vmx);
-	vmx_prepare_tpr(vmx);
+	vmx_apicv_prepare_irqoff(vmx);
 	vmx_prepare_regs(vmx);
 	vmx->entry.spec_host = this_cpu_read(x86_spec_ctrl_current);
 	/* exits clear it */
@@ -252,6 +223,7 @@ void vmx_enter_irqoff(struct vmm_vcpu *vcpu)
 
 	if (unlikely(debugctl))
 		update_debugctlmsr(debugctl);
+	vmx_apicv_finish_irqoff(vmx);
 	if (likely(!(vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY) &&
 		   vmx->exit_reason != VMX_EXIT_NO_ENTRY))
 		vmx_finish(vmx);

@@ -316,6 +316,10 @@ int vmx_handle_exit(struct vmm_vcpu *vcpu)
 		return vmx_handle_shutdown(vmx);
 	case EXIT_REASON_TASK_SWITCH:
 		return vmm_exit_emulation(vcpu, VMM_INVALID_GPA);
+	case EXIT_REASON_EOI_INDUCED:
+		return vmx_handle_eoi_induced(vmx);
+	case EXIT_REASON_APIC_WRITE:
+		return vmx_handle_apic_write(vmx);
 	case EXIT_REASON_INVD:
 	case EXIT_REASON_WBINVD:
 		return vmx_handle_skip(vmx);
@@ -376,12 +380,10 @@ int vmx_handle_exit(struct vmm_vcpu *vcpu)
 	case EXIT_REASON_MONITOR_TRAP_FLAG:
 	case EXIT_REASON_PAUSE_INSTRUCTION:
 	case EXIT_REASON_APIC_ACCESS:
-	case EXIT_REASON_EOI_INDUCED:
 	case EXIT_REASON_GDTR_IDTR:
 	case EXIT_REASON_LDTR_TR:
 	case EXIT_REASON_EPT_MISCONFIG:		/* mmu/ writes no such entry */
 	case EXIT_REASON_PREEMPTION_TIMER:
-	case EXIT_REASON_APIC_WRITE:
 	case EXIT_REASON_RDRAND:
 	case EXIT_REASON_RDSEED:
 	case EXIT_REASON_PML_FULL:

@@ -34,7 +34,7 @@ static const u32 vmx_passthrough_msrs[] = {
 	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 };
 
-/* one bitmap for all guests; a set bit makes the access exit */
+/* one bitmap for all guests but those of apicv.c; a set bit makes the access exit */
 static unsigned long *vmx_bitmap;
 
 /* first bit of an MSR's read; that of its write is 0x800 bytes on (SDM vol. 3, 25.6.9) */
@@ -43,6 +43,25 @@ static unsigned int vmx_bitmap_bit(u32 msr)
 	if (msr < 0x2000)
 		return msr;
 	return 0x400 * BITS_PER_BYTE + (msr & 0x1fff);	/* 0xc0000000 ... */
+}
+
+/**
+ * vmx_bitmap_pass - accesses to an MSR do not exit
+ * @bitmap: MSR bitmap
+ * @msr: which
+ * @read: reads do not
+ * @write: writes do not
+ *
+ * Context: module load.
+ */
+void vmx_bitmap_pass(unsigned long *bitmap, u32 msr, bool read, bool write)
+{
+	unsigned int bit = vmx_bitmap_bit(msr);
+
+	if (read)
+		__clear_bit(bit, bitmap);
+	if (write)
+		__clear_bit(bit + 0x800 * BITS_PER_BYTE, bitmap);
 }
 
 /**
@@ -56,12 +75,8 @@ int vmx_msr_init(void)
 	if (!vmx_bitmap)
 		return -ENOMEM;
 	memset(vmx_bitmap, 0xff, PAGE_SIZE);
-	for (i = 0; i < ARRAY_SIZE(vmx_passthrough_msrs); i++) {
-		unsigned int bit = vmx_bitmap_bit(vmx_passthrough_msrs[i]);
-
-		__clear_bit(bit, vmx_bitmap);
-		__clear_bit(bit + 0x800 * BITS_PER_BYTE, vmx_bitmap);
-	}
+	for (i = 0; i < ARRAY_SIZE(vmx_passthrough_msrs); i++)
+		vmx_bitmap_pass(vmx_bitmap, vmx_passthrough_msrs[i], true, true);
 	return 0;
 }
 

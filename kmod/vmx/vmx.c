@@ -84,14 +84,19 @@ static int vmx_setup(void)
 	ret = vmx_msr_init();
 	if (ret)
 		goto err_mmu;
-	ret = vmx_cpus_init();
+	ret = vmx_apicv_init();
 	if (ret)
 		goto err_msr;
+	ret = vmx_cpus_init();
+	if (ret)
+		goto err_apicv;
 	vmx_debug_setup();
 	if (boot_cpu_has_bug(X86_BUG_L1TF) && !boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		pr_warn("vmm: without a microcode update guests can read the host's L1 data cache (L1TF)\n");
 	return 0;
 
+err_apicv:
+	vmx_apicv_exit();
 err_msr:
 	vmx_msr_exit();
 err_mmu:
@@ -102,6 +107,7 @@ err_mmu:
 static void vmx_cleanup(void)
 {
 	vmx_cpus_exit();
+	vmx_apicv_exit();
 	vmx_msr_exit();
 	vmm_mmu_module_exit();
 }
@@ -125,6 +131,7 @@ static int vmx_vcpu_create(struct vmm_vcpu *vcpu)
 		if (!vmx->apic_page)
 			return -ENOMEM;
 	}
+	vcpu->irq_by_cpu = vmx_caps.vid;
 	vmx->entry.gpr = vcpu->gpr;
 	vmx->vpid_cpu = -1;
 	return vmx_vmcs_alloc(vmx);
@@ -153,10 +160,6 @@ static void vmx_write_controls(struct vmx_vcpu *vmx)
 	vmx_write(vmx, VM_EXIT_MSR_LOAD_COUNT, 0);
 	vmx_write(vmx, VM_ENTRY_MSR_LOAD_COUNT, 0);
 	vmx_write(vmx, VM_ENTRY_INTR_INFO_FIELD, 0);
-	if (vmx_caps.tpr_shadow) {
-		vmx_write(vmx, VIRTUAL_APIC_PAGE_ADDR, __pa(vmx->apic_page));
-		vmx_write(vmx, TPR_THRESHOLD, 0);
-	}
 	if (vmx->proc2 & SECONDARY_EXEC_ENCLS_EXITING)
 		vmx_write(vmx, ENCLS_EXITING_BITMAP, ~0ul);
 	if (vmx->proc2 & VMX_PROC2_ENCLV_EXITING)
@@ -183,6 +186,7 @@ static void vmx_vcpu_reset(struct vmm_vcpu *vcpu)
 	vmx->proc = vmx_caps.proc;
 	vmx->proc2 = vmx_caps.proc2;
 	vmx->entry_ctls = vmx_caps.entry;
+	vmx_apicv_reset(vmx);
 	vmx_write_controls(vmx);
 	vmx_write_guest_constants(vmx);
 	vmx_host_constant(vmx);
@@ -195,8 +199,6 @@ static void vmx_vcpu_reset(struct vmm_vcpu *vcpu)
 	vmx->shadow = 0;
 	vmx_write(vmx, GUEST_INTERRUPTIBILITY_INFO, 0);
 	vmx_write(vmx, GUEST_IA32_EFER, 0);
-	vmx->tpr_threshold = 0;
-	vmx->vmcs_tpr_threshold = 0;
 	vmx->entry.spec_guest = 0;
 	vmx->vpid_cpu = -1;
 

@@ -126,6 +126,9 @@ struct vmx_host {
  * @vmcs_dr7: likewise
  * @vmcs_tpr_threshold: likewise
  * @tpr_threshold: class of priority that the guest must go below for an exit
+ * @x2apic: the guest is in x2APIC mode, as far as the VMCS knows
+ * @irq_status: GUEST_INTR_STATUS in the VMCS, where interrupts are delivered by the processor
+ * @eoi_exit: EOI_EXIT_BITMAP0 to 3, likewise
  * @user_msr: guest's values, by enum vmx_user_msr
  * @user_msr_stale: one of them is not in its register
  * @cstar: SYSCALL from compatibility mode is #UD on processors with VT-x, so this one is kept only
@@ -173,6 +176,10 @@ struct vmx_vcpu {
 	u64 vmcs_dr7;
 	u32 vmcs_tpr_threshold;
 	u32 tpr_threshold;
+
+	bool x2apic;
+	u16 irq_status;
+	u64 eoi_exit[4];
 
 	u64 user_msr[VMX_NR_USER_MSRS];
 	bool user_msr_stale;
@@ -267,10 +274,20 @@ void vmx_msr_cpu_init(void);
 int vmx_msr_init(void);
 void vmx_msr_exit(void);
 u64 vmx_msr_bitmap(void);
+void vmx_bitmap_pass(unsigned long *bitmap, u32 msr, bool read, bool write);
 void vmx_msr_load_irqoff(struct vmx_vcpu *vmx);
 void vmx_msr_restore(struct vmx_vcpu *vmx);
 int vmx_get_msr(struct vmm_vcpu *vcpu, u32 index, u64 *data);
 int vmx_set_msr(struct vmm_vcpu *vcpu, u32 index, u64 data);
+
+/* apicv.c */
+int vmx_apicv_init(void);
+void vmx_apicv_exit(void);
+void vmx_apicv_reset(struct vmx_vcpu *vmx);
+void vmx_apicv_prepare_irqoff(struct vmx_vcpu *vmx);
+void vmx_apicv_finish_irqoff(struct vmx_vcpu *vmx);
+int vmx_handle_apic_write(struct vmx_vcpu *vmx);
+int vmx_handle_eoi_induced(struct vmx_vcpu *vmx);
 
 /* enter.c */
 void vmx_vcpu_load(struct vmm_vcpu *vcpu, int cpu);

@@ -93,6 +93,7 @@ static inline void *memchr_inv(const void *p, int c, size_t len)
 #define smp_store_mb(_x, _v) \
 	do { WRITE_ONCE(_x, _v); __atomic_thread_fence(__ATOMIC_SEQ_CST); } while (0)
 #define smp_load_acquire(_p)	__atomic_load_n(_p, __ATOMIC_ACQUIRE)
+#define xchg(_p, _v)		__atomic_exchange_n(_p, _v, __ATOMIC_SEQ_CST)
 
 typedef struct { int counter; } atomic_t;
 typedef struct { s64 counter; } atomic64_t;
@@ -117,6 +118,11 @@ typedef struct { s64 counter; } atomic64_t;
 #define BITS_TO_LONGS(_n)	(((_n) + 63) / 64)
 #define DECLARE_BITMAP(_name, _n)	unsigned long _name[BITS_TO_LONGS(_n)]
 #define bitmap_zero(_map, _n)	memset(_map, 0, BITS_TO_LONGS(_n) * 8)
+
+static inline unsigned long __ffs(unsigned long word)
+{
+	return __builtin_ctzl(word);
+}
 
 static inline unsigned long __fls(unsigned long word)
 {

@@ -18,8 +18,8 @@ $(kunit-dir)/stamp: $(kunit-files) lapic/tests.mk
 	@touch $@
 
 tests += lapic
-lapic-src := $(addprefix lapic/,world.c regs.c priority.c ipi.c timer.c state.c route.c) \
-	$(addprefix ../../kmod/irq/,lapic.c lapic_regs.c lapic_timer.c lapic_state.c ipi.c route.c)
+lapic-src := $(addprefix lapic/,world.c regs.c priority.c ipi.c timer.c state.c route.c page.c) \
+	$(addprefix ../../kmod/irq/,lapic.c lapic_regs.c lapic_timer.c lapic_state.c lapic_page.c ipi.c route.c)
 lapic-cflags := $(kunit-cflags)
 lapic-deps := $(kunit-dir)/stamp
 
