@@ -109,11 +109,19 @@ uninstall:
 unload load:
 	@kmod/load.sh $@
 
-.PHONY: check check-quick
+.PHONY: check check-quick check-all
 check:
 	.ci/run
 check-quick:
 	.ci/run --quick
+check-all:
+	.ci/run --all
+
+# The lanes of one kind of test host, all of them.
+host-checks := check-svm check-svm-bochs check-vmx check-debug
+.PHONY: $(host-checks)
+$(host-checks): check-%:
+	.ci/run --all --group $*
 
 .PHONY: checkpatch
 checkpatch:
@@ -150,6 +158,8 @@ help:
 	@echo "make load | unload    the modules into or out of the running kernel"
 	@echo "make demo             a Debian guest from its disk, in the test host (YES=1: ask nothing, HW=1: on this machine)"
 	@echo "make check            all tests, as .ci/run does; make check-quick: no debug kernel"
+	@echo "make check-all        those and the lanes that take hours; check-svm, check-svm-bochs, check-vmx,"
+	@echo "                      check-debug: all lanes of that kind of test host"
 	@echo "make checkpatch       checkpatch --strict over the tree"
 	@echo "make testhost-shell   a shell in the test host"
 	@echo "make soak N=200       kills vmmctl N times during a boot"

@@ -129,6 +129,8 @@ const char *t_stat_name(unsigned int which);
 long t_cap(uint32_t cap);
 uint64_t t_now_ns(void);
 void t_sleep_ms(unsigned int ms);
+bool t_bochs(void);	/* this machine is Bochs */
+bool t_bochs_vmx(void);
 bool t_emulated(
 	void); /* this machine is itself a guest or an emulator: its processor may have gaps */
 long t_read_long(const char *path);	/* -1 if it cannot be read */
@@ -202,5 +204,16 @@ void t_start(struct t_vcpu *v, void (*fn)(uint64_t arg),
 	__asm__(".pushsection .rodata\n\t.globl " #name ", " #name "_end\n\t.balign 16\n" #name \
 		":\n\t.code" #bits "\n\t" code "\n" #name "_end:\n\t.code64\n\t.popsection");   \
 	extern const char name[], name##_end[]
+
+/*
+ * T_SKIP_SPINS - for a test whose guest spins with interrupts off until somebody else acts. Bochs
+ * lets a host interrupt end a VT-x guest only where the guest's RFLAGS.IF is set: such a guest
+ * would have the only CPU for ever.
+ */
+#define T_SKIP_SPINS()                                                                      \
+	do {                                                                                \
+		if (t_bochs_vmx())                                                          \
+			SKIP(return, "Bochs: a guest with interrupts off cannot be interrupted"); \
+	} while (0)
 
 #endif /* VMMTEST_H */

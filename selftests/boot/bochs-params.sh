@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# test: host=bochs
+#
+# In Bochs with VMX: the tests of events and interrupts with each feature that a parameter of
+# the module switches off, by reloading the module.
+set -u
+
+programs=(events interrupt smp modes)
+# Each of the second group needs the ones before it.
+combinations=(
+	"vmx_vpid=0"
+	"vmx_ept_ad=0"
+	"vmx_tpr_shadow=0 vmx_apic_regs=0 vmx_vid=0"
+	"vmx_tpr_shadow=1 vmx_apic_regs=0 vmx_vid=0"
+	"vmx_tpr_shadow=1 vmx_apic_regs=1 vmx_vid=0"
+	"vmx_tpr_shadow=1 vmx_apic_regs=0 vmx_vid=1"
+	"vmx_vpid=0 vmx_ept_ad=0 vmx_tpr_shadow=0"
+)
+
+echo "KTAP version 1"
+echo "1..${#combinations[@]}"
+n=0
+bad=0
+for combination in "${combinations[@]}"; do
+	n=$((n + 1))
+	name=${combination// /,}
+	echo "# Subtest: $name"
+	rmmod vmm_virtio vmm
+	# shellcheck disable=SC2086
+	if ! { modprobe vmm $combination && modprobe vmm_virtio; }; then
+		echo "not ok $n $name # the module does not load"
+		bad=1
+		continue
+	fi
+	if selftests/lib/run-tests --timeout 300 "${programs[@]/#/build/selftests/uapi/}" |
+	   sed -u 's/^/  /'; [ "${PIPESTATUS[0]}" = 0 ]; then
+		echo "ok $n $name"
+	else
+		echo "not ok $n $name"
+		bad=1
+	fi
+done
+exit $bad
