@@ -146,13 +146,30 @@ holders()
 	done | sort -u
 }
 
+# References on the module $1, other modules' not counted.
+users()
+{
+	refcnt=$(cat "/sys/module/$1/refcnt" 2>/dev/null || echo 0)
+	set -- "/sys/module/$1/holders"/*
+	[ -e "$1" ] || shift
+	echo $((refcnt - $#))
+}
+
+in_use()
+{
+	fail "$1 cannot be unloaded: $2" "These processes use it; stop the guests first:" "$(holders)"
+}
+
+# All of them or, where one is in use, none.
 unload()
 {
+	for m in $modules; do
+		loaded "$m" && [ "$(users "$m")" -gt 0 ] && in_use "$m" "it is in use"
+	done
 	for m in $(echo "$modules" | tr ' ' '\n' | tac); do
 		loaded "$m" || continue
-		message=$(rmmod "$m" 2>&1) && { echo "unloaded $m"; continue; }
-		fail "$m cannot be unloaded: $message" "These processes use it; stop the guests first:" \
-		     "$(holders)"
+		message=$(rmmod "$m" 2>&1) || in_use "$m" "$message"
+		echo "unloaded $m"
 	done
 }
 
