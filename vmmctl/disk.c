@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dev/host.h"
 #include "diagnose.h"
 #include "disk.h"
 #include "vmmctl.h"
@@ -77,6 +78,34 @@ static int probe_size(struct disk *d, const struct stat *st, struct error *e)
 	return 0;
 }
 
+/* A guest would take the file of another format for a broken disk, and write over it. */
+static int check_format(const struct disk *d, struct error *e)
+{
+	static const struct { const char *magic, *name; } formats[] = {
+		{ "QFI\xfb", "qcow2" }, { "KDMV", "VMDK" }, { "vhdxfile", "VHDX" },
+	};
+	char path[64], start[8] = "";
+	unsigned int i;
+	int fd;
+
+	/* O_DIRECT would want an aligned buffer */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", d->fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (pread(fd, start, sizeof(start), 0) < 0)
+		start[0] = '\0';
+	close(fd);
+
+	for (i = 0; i < ARRAY_SIZE(formats); i++) {
+		if (!memcmp(start, formats[i].magic, strlen(formats[i].magic)))
+			return error_set(e, "disk %s is a %s image, and it must be a raw one.\n"
+					 "Type: qemu-img convert -O raw %s %s.img",
+					 d->path, formats[i].name, d->path, d->path);
+	}
+	return 0;
+}
+
 int disk_open(struct disk *d, const struct disk_option *opt, struct error *e)
 {
 	int flags = opt->readonly ? O_RDONLY : O_RDWR;
@@ -108,7 +137,7 @@ int disk_open(struct disk *d, const struct disk_option *opt, struct error *e)
 		error_set(e, "disk %s changed while it was being opened", d->path);
 	} else {
 		fcntl(d->fd, F_SETFL, flags & O_DIRECT);
-		if (!claim(d, &opened, e) && !probe_size(d, &opened, e))
+		if (!claim(d, &opened, e) && !probe_size(d, &opened, e) && !check_format(d, e))
 			return 0;
 	}
 	close(d->fd);

@@ -71,6 +71,32 @@ UNIT_TEST(disk_must_be_a_file)
 	EXPECT(strstr(e.text, "neither"));
 }
 
+UNIT_TEST(disk_must_be_raw)
+{
+	static const struct { const char *start, *name; } formats[] = {
+		{ "QFI\xfb\0\0\0\3", "qcow2" }, { "KDMV\1\0\0\0", "VMDK" }, { "vhdxfile", "VHDX" },
+	};
+	struct disk d;
+	struct error e;
+	unsigned int i;
+	int fd;
+
+	make_file(1 << 20);
+	fd = open(path, O_WRONLY);
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(pwrite(fd, formats[i].start, 8, 0), 8);
+		EXPECT(open_as(&d, false, &e));
+		EXPECT(strstr(e.text, formats[i].name) && strstr(e.text, "qemu-img convert -O raw"));
+		EXPECT(open_as(&d, true, &e));
+	}
+	/* anywhere else that is data */
+	ASSERT_EQ(pwrite(fd, "\0QFI\xfb\0\0\0", 8, 0), 8);
+	ASSERT_EQ(open_as(&d, false, &e), 0);
+	close(d.fd);
+	close(fd);
+	unlink(path);
+}
+
 UNIT_TEST(disk_claims)
 {
 	struct disk a, b, c;
