@@ -11,13 +11,13 @@ out=/tmp/guest
 disk=/tmp/disk
 
 # What the guest does: reads the disk, writes another part of it.
-command='echo read=$(md5sum </dev/vda | cut -c1-32); yes vmm | head -c 1M >/tmp.img'
+command='echo read=$(md5sum </dev/vda | cut -c1-32); yes vmm | head -c 1048576 >/tmp.img'
 command="$command; dd if=/tmp.img of=/dev/vda bs=64k seek=16 conv=fsync 2>/dev/null; echo wrote=\$?"
 command="$command; echo clock=\$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 
 written()
 {
-	dd if=$disk bs=64k skip=16 count=16 2>/dev/null | cmp - <(yes vmm | head -c 1M)
+	dd if=$disk bs=64k skip=16 count=16 2>/dev/null | cmp - <(yes vmm | head -c 1048576)
 }
 
 # boots WHAT: six results
@@ -25,7 +25,7 @@ boots()
 {
 	local sum
 
-	head -c 4M /dev/urandom >$disk
+	head -c 4194304 /dev/urandom >$disk
 	sum=$(md5sum <$disk | cut -c1-32)
 	"$vmmctl" run -k "$VMLINUZ" -i "$INITRD" -m 160M -c 1 --console hvc -d $disk \
 		-a "loglevel=5 cryptomgr.notests GUESTCMD=\"$command\"" </dev/null >$out 2>&1
