@@ -86,7 +86,8 @@ UNIT_TEST(disk_must_be_raw)
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(pwrite(fd, formats[i].start, 8, 0), 8);
 		EXPECT(open_as(&d, false, &e));
-		EXPECT(strstr(e.text, formats[i].name) && strstr(e.text, "qemu-img convert -O raw"));
+		EXPECT(strstr(e.text, formats[i].name));
+		EXPECT(strstr(e.text, "qemu-img convert -O raw"));
 		EXPECT(open_as(&d, true, &e));
 	}
 	/* anywhere else that is data */
