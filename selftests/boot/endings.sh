@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# test: timeout=600 mem=3072
+#
+# How a stock kernel ends: power-off, reboot, panic, halt.  Each has its status, and what
+# the guest printed last is out before vmmctl is.
+set -u
+. selftests/lib/ktap.sh
+
+scale=${TEST_TIME_SCALE:-1}
+dir=$(mktemp -d)
+text=$dir/text
+
+# boot CMD [ARG]...: a guest that runs CMD
+boot()
+{
+	local command=$1
+
+	shift
+	timeout -k 5 $((120 * scale)) "$vmmctl" run -k "$VMLINUZ" -i "$INITRD" -m 256M "$@" \
+		-a "GUESTCMD=\"$command\"" </dev/null 2>&1 | tr -d '\r' >"$text"
+	status=${PIPESTATUS[0]}
+}
+
+says() { grep -qF -- "$1" "$text" || { echo "it does not say '$1':"; tail -n 5 "$text"; return 1; }; }
+
+ktap_plan 9
+
+for console in hvc serial; do
+	boot "echo last words; echo c >/proc/sysrq-trigger" --console $console
+	ktap "panic on $console: 12" equal 12 "$status" || ktap_show "$text"
+	ktap "panic on $console: the kernel's last words" \
+		says "Kernel panic - not syncing: sysrq triggered crash"
+done
+ktap "panic: vmmctl says so" says "vmmctl: the guest panicked"
+
+boot "busybox reboot -f" --no-reboot
+ktap "reboot: 10" equal 10 "$status" || ktap_show "$text"
+boot "echo the very last; busybox halt -f" -c 2
+ktap "halt, two CPUs: 12" equal 12 "$status" || ktap_show "$text"
+ktap "halt: last words" says "the very last"
+
+boot "true"
+ktap "power-off: 0" equal 0 "$status" || ktap_show "$text"
+rm -rf "$dir"
+ktap_end
