@@ -37,6 +37,14 @@ static int explain_open(const struct disk *d, const struct stat *st, int err, st
 	return error_set(e, "disk %s: %s", d->path, strerror(err));
 }
 
+/* A kernel that was built without file locks answers EACCES, as if somebody had one. */
+static bool kernel_has_locks(int fd)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+
+	return !fcntl(fd, F_OFD_GETLK, &lock) || errno != EINVAL;
+}
+
 static int claim(const struct disk *d, const struct stat *st, struct error *e)
 {
 	struct flock lock = {
@@ -46,11 +54,11 @@ static int claim(const struct disk *d, const struct stat *st, struct error *e)
 
 	if (!fcntl(d->fd, F_OFD_SETLK, &lock))
 		return 0;
-	if (errno == EAGAIN || errno == EACCES)
+	if (errno == EAGAIN || (errno == EACCES && kernel_has_locks(d->fd)))
 		return explain_disk_in_use(d->path, st, e);
-	/* some network file systems */
-	warn("disk %s cannot be locked (%s):\n"
-	     "see to it yourself that nothing else writes to it", d->path, strerror(errno));
+	/* such a kernel, and some network file systems */
+	warn("disk %s cannot be locked:\n"
+	     "see to it yourself that nothing else writes to it", d->path);
 	return 0;
 }
 
