@@ -208,6 +208,8 @@ enum vmm_em_op {
 	VMM_EM_OP_INTO,
 	VMM_EM_OP_ICEBP,
 	VMM_EM_OP_IRET,
+	VMM_EM_OP_JMPF,		/* far; selector in disp, offset in imm, or both in src */
+	VMM_EM_OP_CALLF,
 	VMM_EM_OP_PUSHF,
 	VMM_EM_OP_POPF,
 	VMM_EM_OP_CLAC,

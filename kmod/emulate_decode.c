@@ -408,6 +408,13 @@ static int em_operands(struct em_cursor *c, const struct em_opcode *d)
 		insn->dst = dx;
 		insn->src = acc;
 		return VMM_EM_OK;
+	case EM_F_FAR:
+		ret = em_fetch(c, size, &insn->imm);
+		return ret ?: em_fetch(c, 2, &insn->disp);
+	case EM_F_FAR_MEM:
+		ret = em_rm(c, d->flags, &insn->src);
+		insn->src.size = 0;
+		return ret;
 	default:
 		return em_string_operands(c, d->form);
 	}

@@ -41,6 +41,8 @@ enum em_form {
 	EM_F_PORT8_ACC,
 	EM_F_ACC_DX,
 	EM_F_DX_ACC,
+	EM_F_FAR,	/* offset of operand size, selector */
+	EM_F_FAR_MEM,	/* both at ModRM.rm */
 };
 
 /* ModRM.reg (and mod) select among instructions; the value stands in the field op */
@@ -123,6 +125,7 @@ static const struct em_opcode em_map_1[256] = {
 	[0x8e] = I(MOV, SREG_RM, EM_WORD),
 	[0x8f] = G(POP, RM, EM_D64),
 	[0x90] = I(NOP, NONE, 0),		/* PAUSE with F3, XCHG with REX.B */
+	[0x9a] = I(CALLF, FAR, EM_NO64),
 	[0x9c] = I(PUSHF, NONE, EM_D64),
 	[0x9d] = I(POPF, NONE, EM_D64),
 	[0xa0] = I(MOV, ACC_MOFFS, EM_BYTE),
@@ -157,6 +160,7 @@ static const struct em_opcode em_map_1[256] = {
 	[0xe5] = I(IN, ACC_PORT8, EM_MAX4),
 	[0xe6] = I(OUT, PORT8_ACC, EM_BYTE),
 	[0xe7] = I(OUT, PORT8_ACC, EM_MAX4),
+	[0xea] = I(JMPF, FAR, EM_NO64),
 	[0xec] = I(IN, ACC_DX, EM_BYTE),
 	[0xed] = I(IN, ACC_DX, EM_MAX4),
 	[0xee] = I(OUT, DX_ACC, EM_BYTE),
@@ -296,6 +300,8 @@ static const struct em_opcode em_group_unary[8] = {
 static const struct em_opcode em_group_incdec[8] = {
 	[0] = I(INC, RM, EM_LOCK),
 	[1] = I(DEC, RM, EM_LOCK),
+	[3] = I(CALLF, FAR_MEM, EM_MEM),
+	[5] = I(JMPF, FAR_MEM, EM_MEM),
 	[6] = I(PUSH, RM_SRC, EM_D64),
 };
 

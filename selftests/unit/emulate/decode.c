@@ -126,6 +126,8 @@ static const struct known known[] = {
 	K(INTO, M_LEG, T_ANY, 0xce),
 	K(ICEBP, M_ALL, T_ANY, 0xf1),
 	K(IRET, M_ALL, T_ANY, 0xcf),
+	K(JMPF, M_ALL, T_ANY, 0xff, 0x2f),
+	K(CALLF, M_ALL, T_ANY, 0xff, 0x1f),
 	K(PUSHF, M_ALL, T_ANY, 0x9c),
 	K(POPF, M_ALL, T_ANY, 0x9d),
 	K(CLAC, M_ALL, T_NP, 0x0f, 0x01, 0xca),

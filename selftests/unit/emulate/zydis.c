@@ -172,6 +172,13 @@ static ZydisRegister sreg(unsigned int seg)
 	return ZYDIS_REGISTER_ES + seg;
 }
 
+/* jumps and calls to another segment have their own operations here, the near ones none */
+static bool is_far(const ZydisDecodedInstruction *z, u8 op)
+{
+	return z->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR &&
+	       z->mnemonic == (op == VMM_EM_OP_JMPF ? N(JMP) : N(CALL));
+}
+
 /* What differs in one operand, or NULL */
 static const char *operand_differs(const struct vmm_em_insn *insn, const struct vmm_em_operand *o,
 				   const ZydisDecodedOperand *z)
@@ -257,8 +264,9 @@ static const char *operands_differ(const struct vmm_em_insn *insn,
 		if (what)
 			return what;
 	}
-	/* NOP has a register operand there, and UD0 and UD1 have operands */
-	if (insn->op == VMM_EM_OP_NOP || insn->op == VMM_EM_OP_UD)
+	/* NOP has a register operand there, UD0 and UD1 have operands, a far pointer is one */
+	if (insn->op == VMM_EM_OP_NOP || insn->op == VMM_EM_OP_UD ||
+	    insn->op == VMM_EM_OP_JMPF || insn->op == VMM_EM_OP_CALLF)
 		return NULL;
 	for (; k < z->operand_count; k++)
 		if (operands[k].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
@@ -352,6 +360,8 @@ static void compare(const u8 *bytes, unsigned int len, unsigned int mode)
 			what = "length";
 		else if (insn.op == VMM_EM_OP_MOV_CR || insn.op == VMM_EM_OP_MOV_DR)
 			what = z.mnemonic != N(MOV) ? "instruction" : NULL;
+		else if (insn.op == VMM_EM_OP_JMPF || insn.op == VMM_EM_OP_CALLF)
+			what = is_far(&z, insn.op) ? NULL : "instruction";
 		else if (op_of(z.mnemonic) != insn.op)
 			what = "instruction";
 		what = what ?: operands_differ(&insn, &z, operands) ?: sizes_differ(&insn, &z);
