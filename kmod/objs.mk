@@ -4,6 +4,7 @@ vmm-y := kmod/main.o kmod/ioctl.o kmod/hw.o kmod/device.o kmod/stats.o
 vmm-y += kmod/vm.o kmod/vcpu.o kmod/event.o kmod/state.o kmod/handlers.o
 vmm-y += kmod/cpuid.o kmod/msr.o kmod/fpu.o kmod/tsc.o
 vmm-y += kmod/insn.o kmod/emulate_decode.o kmod/emulate_exec.o kmod/emulate_alu.o
+vmm-y += kmod/task.o kmod/task_switch.o
 vmm-y += kmod/memslot.o kmod/guestmem.o
 vmm-y += kmod/mmu/mmu.o kmod/mmu/fault.o kmod/mmu/notifier.o kmod/mmu/walk.o kmod/mmu/gva.o
 vmm-y += kmod/io/bus.o kmod/io/ioeventfd.o

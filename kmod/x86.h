@@ -111,6 +111,10 @@ bool vmm_read_operand(struct vmm_vcpu *vcpu, const struct vmm_em_insn *insn,
 bool vmm_write_operand(struct vmm_vcpu *vcpu, const struct vmm_em_insn *insn,
 		       const struct vmm_em_operand *op, u64 value, int *ret);
 
+/* task_switch.c */
+struct vmm_task_switch;
+int vmm_task_switch(struct vmm_vcpu *vcpu, const struct vmm_task_switch *ts);
+
 /*
  * handlers.c: exits that mean the same on every vendor; called with the decoded instruction's
  * length

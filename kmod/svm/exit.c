@@ -6,6 +6,7 @@
 #include <asm/cpufeature.h>
 #include <asm/trapnr.h>
 
+#include "../task.h"
 #include "../x86.h"
 #include "svm.h"
 
@@ -205,6 +206,40 @@ static int svm_handle_rdpmc(struct vmm_vcpu *vcpu, unsigned int len)
 	return vmm_handle_gp(vcpu);	/* no counters are offered */
 }
 
+/*
+ * RIP is at the instruction, or where the event came. The old task goes on behind a JMP, CALL, IRET,
+ * INT n, INT3 or INTO; where an interrupt or another exception came, it goes on there.
+ */
+static int svm_handle_task_switch(struct svm_vcpu *svm)
+{
+	const struct vmcb_control *c = &svm->vmcb->control;
+	u64 info = c->exit_info_2, event = c->exit_int_info;
+	struct vmm_task_switch ts = {
+		.selector = c->exit_info_1,
+		.source = info & SVM_TASK_IRET		? VMM_TASK_IRET
+			  : info & SVM_TASK_JMP		? VMM_TASK_JMP
+			  : event & SVM_EVENT_VALID	? VMM_TASK_GATE
+							: VMM_TASK_CALL,
+		.has_error = info & SVM_TASK_ERROR,
+		.error = info,
+		.rf = info & SVM_TASK_RF,
+	};
+	u8 vector = event & SVM_EVENT_VECTOR;
+	struct vmm_em_insn insn;
+	int ret;
+
+	if (ts.source == VMM_TASK_GATE && (event & SVM_EVENT_TYPE) != SVM_EVENT_SOFT &&
+	    !((event & SVM_EVENT_TYPE) == SVM_EVENT_EXCEPTION &&
+	      svm_is_soft(vector) && !svm->vcpu.ev.exc_injected)) {
+		ts.external = true;
+		return vmm_task_switch(&svm->vcpu, &ts);
+	}
+	if (!vmm_decode(&svm->vcpu, &insn, &ret))
+		return ret;
+	ts.insn_len = insn.length;
+	return vmm_task_switch(&svm->vcpu, &ts);
+}
+
 /**
  * svm_handle_exit - act on the last exit
  * @vcpu: the vCPU
@@ -290,6 +325,8 @@ int svm_handle_exit(struct vmm_vcpu *vcpu)
 	case SVM_EXIT_MCOMMIT:
 	case SVM_EXIT_TLBSYNC:
 		return vmm_handle_ud(vcpu);	/* CPUID offers none of these */
+	case SVM_EXIT_TASK_SWITCH:
+		return svm_handle_task_switch(svm);
 	case SVM_EXIT_SHUTDOWN:
 		return svm_handle_shutdown(svm);
 	case SVM_EXIT_INVALID:

@@ -157,9 +157,10 @@ static void svm_vcpu_free(struct vmm_vcpu *vcpu)
  * svm_vcpu_reset - what is intercepted, and a VMCB that the shared code can fill in
  * @vcpu: the vCPU
  *
- * Not intercepted are: CR2, CR3; CR0's TS and MP; INVLPG; RDTSC and RDTSCP; PUSHF, POPF; task
- * switches, descriptor-table and segment loads; all exceptions but #DB and #AC, whose delivery
- * a guest could make loop for ever inside the processor, and #MC. Intercept the rest below.
+ * Not intercepted are: CR2, CR3; CR0's TS and MP; INVLPG; RDTSC and RDTSCP; PUSHF, POPF;
+ * descriptor-table and segment loads; all exceptions but #DB and #AC, whose delivery a guest could
+ * make loop for ever inside the processor, and #MC. Intercept the rest below. Task switches are,
+ * so that no second-level fault comes in the midst of one.
  */
 void svm_vcpu_reset(struct vmm_vcpu *vcpu)
 {
@@ -176,7 +177,8 @@ void svm_vcpu_reset(struct vmm_vcpu *vcpu)
 			     SVM_INTERCEPT_INIT | SVM_INTERCEPT_CR0_SEL_WRITE |
 			     SVM_INTERCEPT_RDPMC | SVM_INTERCEPT_CPUID | SVM_INTERCEPT_RSM |
 			     SVM_INTERCEPT_INVD | SVM_INTERCEPT_HLT | SVM_INTERCEPT_INVLPGA |
-			     SVM_INTERCEPT_IOIO | SVM_INTERCEPT_MSR | SVM_INTERCEPT_SHUTDOWN;
+			     SVM_INTERCEPT_IOIO | SVM_INTERCEPT_MSR |
+			     SVM_INTERCEPT_TASK_SWITCH | SVM_INTERCEPT_SHUTDOWN;
 	c->intercept_misc2 = SVM_INTERCEPT_VMRUN | SVM_INTERCEPT_VMMCALL | SVM_INTERCEPT_VMLOAD |
 			     SVM_INTERCEPT_VMSAVE | SVM_INTERCEPT_STGI | SVM_INTERCEPT_CLGI |
 			     SVM_INTERCEPT_SKINIT | SVM_INTERCEPT_WBINVD | SVM_INTERCEPT_MONITOR |

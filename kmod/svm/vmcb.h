@@ -128,6 +128,7 @@ static_assert(offsetof(struct vmcb, save.spec_ctrl) == 0x6e0);
 #define SVM_INTERCEPT_INVLPGA		BIT(26)
 #define SVM_INTERCEPT_IOIO		BIT(27)
 #define SVM_INTERCEPT_MSR		BIT(28)
+#define SVM_INTERCEPT_TASK_SWITCH	BIT(29)
 #define SVM_INTERCEPT_SHUTDOWN		BIT(31)
 
 /* intercept_misc2 */
@@ -212,6 +213,7 @@ static_assert(offsetof(struct vmcb, save.spec_ctrl) == 0x6e0);
 #define SVM_EXIT_INVLPGA		0x07a
 #define SVM_EXIT_IOIO			0x07b
 #define SVM_EXIT_MSR			0x07c
+#define SVM_EXIT_TASK_SWITCH		0x07d
 #define SVM_EXIT_SHUTDOWN		0x07f
 #define SVM_EXIT_VMRUN			0x080
 #define SVM_EXIT_VMMCALL		0x081
@@ -239,6 +241,12 @@ static_assert(offsetof(struct vmcb, save.spec_ctrl) == 0x6e0);
 #define SVM_IOIO_STRING			BIT(2)
 #define SVM_IOIO_SIZE_SHIFT		4	/* three bits: 1, 2, 4 */
 #define SVM_IOIO_PORT_SHIFT		16
+
+/* exit_info_2 of TASK_SWITCH (APM vol. 2, 15.14.1): an error code, and: */
+#define SVM_TASK_IRET			BIT_ULL(36)
+#define SVM_TASK_JMP			BIT_ULL(38)
+#define SVM_TASK_ERROR			BIT_ULL(44)
+#define SVM_TASK_RF			BIT_ULL(48)
 
 /* exit_info_1 of NPF (APM vol. 2, 15.25.6): a page fault's error code, and: */
 #define SVM_NPF_WRITE			BIT(1)

@@ -7,6 +7,7 @@
 #include <asm/trapnr.h>
 
 #include "../mmu/mmu.h"
+#include "../task.h"
 #include "../x86.h"
 #include "vmx.h"
 
@@ -34,6 +35,9 @@
 #define VMX_IO_IN			BIT(3)
 #define VMX_IO_STRING			BIT(4)
 #define VMX_IO_PORT(q)			((q) >> 16)
+
+/* of a task switch (SDM vol. 3, table 28-2) */
+#define VMX_TASK_SOURCE(q)		((q) >> 30 & 3)
 
 /* of a control-register access (SDM vol. 3, table 28-3) */
 #define VMX_CR_NUMBER(q)		((q) & 0xf)
@@ -110,6 +114,39 @@ static int vmx_handle_io(struct vmx_vcpu *vmx)
 		return vmm_emulate(vcpu, VMM_INVALID_GPA);
 	return vmm_pio(vcpu, VMX_IO_PORT(qual), VMX_IO_SIZE(qual), qual & VMX_IO_IN,
 		       vcpu->rip + vmx_insn_len(vmx));
+}
+
+/* RIP is at the instruction, or where the event came (SDM vol. 3, 26.4.2) */
+static int vmx_handle_task_switch(struct vmx_vcpu *vmx)
+{
+	u64 qual = vmx_read(vmx, EXIT_QUALIFICATION);
+	u32 info = vmx->idt_vectoring;
+	struct vmm_task_switch ts = {
+		.selector = qual,
+		.source = VMX_TASK_SOURCE(qual),
+		.rf = vmx->vcpu.rflags & X86_EFLAGS_RF,
+	};
+
+	if (ts.source == VMM_TASK_GATE) {
+		switch (info & VECTORING_INFO_TYPE_MASK) {
+		case INTR_TYPE_SOFT_INTR:
+		case INTR_TYPE_PRIV_SW_EXCEPTION:
+		case INTR_TYPE_SOFT_EXCEPTION:
+			break;
+		case INTR_TYPE_HARD_EXCEPTION:
+			ts.rf = true;
+			fallthrough;
+		default:
+			ts.external = true;
+			break;
+		}
+		ts.has_error = info & VECTORING_INFO_DELIVER_CODE_MASK;
+		if (ts.has_error)
+			ts.error = vmx_read(vmx, IDT_VECTORING_ERROR_CODE);
+	}
+	if (!ts.external)
+		ts.insn_len = vmx_insn_len(vmx);
+	return vmm_task_switch(&vmx->vcpu, &ts);
 }
 
 static int vmx_handle_ept_violation(struct vmx_vcpu *vmx)
@@ -315,7 +352,7 @@ int vmx_handle_exit(struct vmm_vcpu *vcpu)
 	case EXIT_REASON_TRIPLE_FAULT:
 		return vmx_handle_shutdown(vmx);
 	case EXIT_REASON_TASK_SWITCH:
-		return vmm_exit_emulation(vcpu, VMM_INVALID_GPA);
+		return vmx_handle_task_switch(vmx);
 	case EXIT_REASON_EOI_INDUCED:
 		return vmx_handle_eoi_induced(vmx);
 	case EXIT_REASON_APIC_WRITE:
