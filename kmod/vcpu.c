@@ -463,12 +463,20 @@ static int vmm_run_loop(struct vmm_vcpu *vcpu, int *idx)
 	return ret;
 }
 
+/* pad_in as it is now, not 0 when any of it is set */
+static u64 vmm_run_pad_in(const struct vmm_run *run)
+{
+	BUILD_BUG_ON(offsetof(struct vmm_run, pad_in) != 1 ||
+		     sizeof_field(struct vmm_run, pad_in) != 7);
+	return READ_ONCE(*(const u64 *)run) >> 8;
+}
+
 static long vmm_vcpu_ioctl_run(void *obj, void *arg)
 {
 	struct vmm_vcpu *vcpu = obj;
 	int idx, ret;
 
-	if (*(u64 *)arg)
+	if (*(u64 *)arg || vmm_run_pad_in(vcpu->run))
 		return -EINVAL;
 	vcpu->has_run = true;
 	vmm_vcpu_load(vcpu);

@@ -370,6 +370,8 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		op = find_ioctl(dev->ops->ioctls, cmd);
 	if (!op)
 		return -ENOTTY;
+	if (_IOC_DIR(cmd) == _IOC_NONE && arg)
+		return -EINVAL;
 	if ((_IOC_DIR(cmd) & _IOC_WRITE) && copy_from_user(buf, (void __user *)arg, _IOC_SIZE(cmd)))
 		return -EFAULT;
 	if (op->locked) {

@@ -13,6 +13,9 @@ TEST(abi_version)
 	int sys = t_open();
 
 	EXPECT_EQ(VMM_ABI_VERSION, t_ioctl(sys, VMM_GET_ABI, NULL));
+	/* it has no argument */
+	EXPECT_ERR(EINVAL, t_ioctl(sys, VMM_GET_ABI, (void *)1));
+	EXPECT_ERR(EINVAL, t_ioctl(sys, VMM_GET_ABI, (void *)(1ull << 63)));
 }
 
 TEST(capabilities)
@@ -33,6 +36,8 @@ TEST(capabilities)
 	EXPECT_EQ(0, t_cap(1000));
 	EXPECT_EQ(0, t_cap(0x7fffffff));
 	EXPECT_EQ(0, t_cap(0xffffffff));
+	/* the whole argument counts, not its low half */
+	EXPECT_EQ(0, t_ioctl(t_open(), VMM_CHECK_CAP, (void *)(1ull << 32 | VMM_CAP_VCPUS)));
 }
 
 /* every number that is not an ioctl of this kind of file, in every direction, is ENOTTY */
@@ -78,10 +83,19 @@ TEST(unknown_ioctls)
 	};
 	static const unsigned long vcpu_ioctls[] = {VMM_RUN, VMM_GET_STATE, VMM_SET_STATE,
 						    VMM_GET_STATS};
+	static const unsigned long dev_ioctls[] = {
+		VMM_DEV_GET_INFO,   VMM_DEV_SET_FEATURES, VMM_DEV_SET_QUEUE,   VMM_DEV_GET_QUEUE,
+		VMM_DEV_SET_NOTIFY, VMM_DEV_SET_VECTOR,	  VMM_DEV_SET_MSIX,    VMM_DEV_GET_PENDING,
+		VMM_DEV_GET_EVENTS, VMM_DEV_START,	  VMM_DEV_STOP,	       VMM_DEV_WORK,
+		VMM_DEV_QUIT,	    VMM_DEV_RAISE_CONFIG, VMM_BLK_SETUP,
+	};
+	struct vmm_create_device blk = { .type = VMM_DEVICE_BLK };
 	struct t_vm *vm = t_vm_new();
 	struct t_vcpu *v = t_vcpu_new(vm, 0);
-	int sys = t_open();
+	int sys = t_open(), dev = t_ioctl(vm->fd, VMM_CREATE_DEVICE, &blk);
 
+	if (dev >= 0)
+		unknown(_metadata, dev, "block device", dev_ioctls, ARRAY_SIZE(dev_ioctls));
 	unknown(_metadata, sys, "/dev/vmm", sys_ioctls, ARRAY_SIZE(sys_ioctls));
 	unknown(_metadata, vm->fd, "VM", vm_ioctls, ARRAY_SIZE(vm_ioctls));
 	unknown(_metadata, v->fd, "vCPU", vcpu_ioctls, ARRAY_SIZE(vcpu_ioctls));
@@ -329,6 +343,16 @@ TEST(set_routes)
 	EXPECT_ERR(EINVAL, t_ioctl(vm->fd, VMM_SET_ROUTES, &good));
 	r[0] = msi, r[0].u.msi.addr = 0x1000;
 	EXPECT_ERR(EINVAL, t_ioctl(vm->fd, VMM_SET_ROUTES, &good));
+	/* of the union, what the type does not use */
+	for (i = 0; i < sizeof(r[0].u.raw); i++) {
+		r[0] = (struct vmm_route){ .gsi = 7, .type = VMM_ROUTE_NONE };
+		r[0].u.raw[i] = 1;
+		EXPECT_ERR(EINVAL, t_ioctl(vm->fd, VMM_SET_ROUTES, &good));
+		if (i < sizeof(r[0].u.msi))
+			continue;
+		r[0] = msi, r[0].u.raw[i] = 0x80;
+		EXPECT_ERR(EINVAL, t_ioctl(vm->fd, VMM_SET_ROUTES, &good));
+	}
 	/* one route for a gsi */
 	r[0] = r[1] = msi;
 	arg = good, arg.nr = 2;
@@ -566,6 +590,25 @@ TEST(supported_state)
 	EXPECT_ERR(EINVAL, t_ioctl(sys, VMM_GET_SUPPORTED_STATE, &arg));
 	arg = good, arg.data = 8;
 	EXPECT_ERR(EFAULT, t_ioctl(sys, VMM_GET_SUPPORTED_STATE, &arg));
+}
+
+/* VMM_RUN has no argument, and reserved bytes in the shared page */
+TEST(run_reserved)
+{
+	struct t_vm *vm = t_vm_new();
+	struct t_vcpu *v = t_vcpu_new(vm, 0);
+	unsigned int i;
+
+	t_load(vm, T_CODE, "\xe6\x11\xf4", 3);
+	t_set_mode(v, T_LONG);
+	EXPECT_ERR(EINVAL, t_ioctl(v->fd, VMM_RUN, (void *)1));
+	EXPECT_ERR(EINVAL, t_ioctl(v->fd, VMM_RUN, (void *)v->run));
+	for (i = 0; i < sizeof(v->run->pad_in); i++) {
+		v->run->pad_in[i] = 1 << i;
+		EXPECT_ERR(EINVAL, t_ioctl(v->fd, VMM_RUN, NULL));
+		v->run->pad_in[i] = 0;
+	}
+	EXPECT_TRUE(t_done(v));
 }
 
 /* a vCPU that was given nothing: neither CPUID table nor memory */

@@ -7,8 +7,8 @@
  * created the VM; anywhere else (a forked child, a receiver over a socket, after exec) it fails
  * with EIO.
  *
- * In every structure, flags and reserved fields (pad*) that are not named here must be zero;
- * otherwise the call fails with EINVAL.
+ * In every structure, flags and reserved fields (pad*) that are not named here must be zero, and so
+ * must the argument of an ioctl that has none (_IO); otherwise the call fails with EINVAL.
  */
 #ifndef _UAPI_LINUX_VMM_H
 #define _UAPI_LINUX_VMM_H
@@ -302,7 +302,7 @@ enum vmm_exit {
  * struct vmm_run - shared page of a vCPU
  * @immediate_exit: written by the caller at any time (from a signal handler too): VMM_RUN
  *	returns EINTR before it enters the guest
- * @pad_in: zero
+ * @pad_in: zero; VMM_RUN fails with EINVAL otherwise
  * @exit_reason: enum vmm_exit, valid when VMM_RUN returned 0
  * @pad_out: zero
  * @u: details, by @exit_reason
