@@ -9,20 +9,13 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 
+#include "blk.h"
 #include "harness.h"
-#include "vq.h"
 
 #define RING	T_RING
 #define BUF	0xb00000ull
-#define STATUS	0xa80000ull
-#define HEAD	0xa90000ull
 #define INDIR	0xaa0000ull
 #define SECTORS	2048ull
-
-#define BLK_IN		0
-#define BLK_OUT		1
-#define BLK_FLUSH	4
-#define BLK_GET_ID	8
 
 FIXTURE(blk)
 {
@@ -63,50 +56,10 @@ static struct vmm_blk_setup image(int file)
 	return s;
 }
 
-static void put(struct t_vq *q, unsigned int n, uint64_t addr, uint32_t len, uint16_t flags,
-		uint16_t next)
-{
-	q->desc[n] = (struct vq_desc){ addr, len, flags, next };
-}
-
-/* a request at descriptor @first: header, @len bytes at BUF (if any), status */
-static void request(struct t_vq *q, unsigned int first, uint32_t type, uint64_t sector,
-		    uint64_t buf, uint32_t len)
-{
-	uint64_t head = HEAD + 16 * first;
-	uint32_t h[4] = { type, 0, (uint32_t)sector, (uint32_t)(sector >> 32) };
-	unsigned int n = first;
-	bool in = type == BLK_IN || type == BLK_GET_ID;
-
-	t_load(q->vm, head, h, 16);
-	*(uint8_t *)t_gpa(q->vm, STATUS + first, 1) = 0xee;
-	put(q, n, head, 16, VQ_NEXT, n + 1);
-	n++;
-	if (len) {
-		put(q, n, buf, len, VQ_NEXT | (in ? VQ_WRITE : 0), n + 1);
-		n++;
-	}
-	put(q, n, STATUS + first, 1, VQ_WRITE, 0);
-}
-
-static int status(struct t_vm *vm, unsigned int first)
-{
-	return *(volatile uint8_t *)t_gpa(vm, STATUS + first, 1);
-}
-
-/* one request to its end: the status; 0x100 = it did not end */
+/* one request to its end, of data at BUF */
 static int one(struct t_dev *d, uint32_t type, uint64_t sector, uint32_t len, uint32_t *used_len)
 {
-	struct t_vq *q = &d->vq[0];
-
-	request(q, 0, type, sector, BUF, len);
-	t_vq_add(q, 0);
-	t_vq_notify(d, 0);
-	if (!t_vq_wait(q, 1, 20000))
-		return 0x100;
-	if (t_vq_used(q, used_len) != 0)
-		return 0x101;
-	return status(q->vm, 0);
+	return t_blk_one(d, type, sector, BUF, len, used_len);
 }
 
 TEST_F(blk, setup_errors)
@@ -259,6 +212,21 @@ TEST_F(blk, ioctl_errors)
 	EXPECT_ERR(EINVAL, t_ioctl(fd, VMM_DEV_SET_MSIX, &m));
 	m = (struct vmm_dev_msix){ .config_vector = VMM_DEV_NO_VECTOR, .intx_fd = 9999 };
 	EXPECT_ERR(EBADF, t_ioctl(fd, VMM_DEV_SET_MSIX, &m));
+	for (i = 0; i < ARRAY_SIZE(m.pad); i++) {
+		m = (struct vmm_dev_msix){ .config_vector = VMM_DEV_NO_VECTOR, .intx_fd = -1 };
+		m.pad[i] = 1u << 31;
+		EXPECT_ERR(EINVAL, t_ioctl(fd, VMM_DEV_SET_MSIX, &m));
+	}
+	q = (struct vmm_dev_queue){ .pad = 1 };
+	EXPECT_ERR(EINVAL, t_ioctl(fd, VMM_DEV_GET_QUEUE, &q));
+	EXPECT_ERR(EINVAL, t_ioctl(fd, VMM_DEV_START, &q));
+	EXPECT_ERR(EINVAL, t_ioctl(fd, VMM_DEV_STOP, &q));
+	EXPECT_ERR(EINVAL, t_ioctl(fd, VMM_DEV_QUIT, &q));
+	EXPECT_ERR(EINVAL, t_ioctl(fd, VMM_DEV_RAISE_CONFIG, &q));
+	w = (struct vmm_dev_work){ .role = VMM_DEV_WORK_QUEUE, .pad = { 0, 1u << 31 } };
+	EXPECT_ERR(EINVAL, t_ioctl(fd, VMM_DEV_WORK, &w));
+	w = (struct vmm_dev_work){ .role = VMM_DEV_WORK_BLOCKING, .index = 1 };
+	EXPECT_ERR(EINVAL, t_ioctl(fd, VMM_DEV_WORK, &w));
 	w = (struct vmm_dev_work){ .role = 2 };
 	EXPECT_ERR(EINVAL, t_ioctl(fd, VMM_DEV_WORK, &w));
 	w = (struct vmm_dev_work){ .role = VMM_DEV_WORK_QUEUE, .index = VMM_DEV_MAX_QUEUES };
@@ -363,7 +331,7 @@ TEST_F(blk, wrap_and_depth)
 		bool seen[64] = { false };
 
 		for (i = 0; i < 20; i++) {
-			request(q, 3 * i, BLK_IN, (i * 37 + round) % SECTORS, BUF + 4096 * i, 512);
+			t_blk_request(q, 3 * i, BLK_IN, (i * 37 + round) % SECTORS, BUF + 4096 * i, 512);
 			t_vq_add(q, 3 * i);
 		}
 		t_vq_notify(d, 0);
@@ -375,24 +343,24 @@ TEST_F(blk, wrap_and_depth)
 			TH_LOG("used head %u", head);
 			seen[head] = true;
 			EXPECT_EQ(513, len);
-			EXPECT_EQ(0, status(self->vm, head));
+			EXPECT_EQ(0, t_blk_status(self->vm, head));
 			EXPECT_EQ(((head / 3 * 37 + round) % SECTORS) & 0xff,
 				  *(uint8_t *)t_gpa(self->vm, BUF + 4096 * (head / 3) + 511, 1));
 		}
 	}
 	EXPECT_EQ((uint16_t)(65500 + 160), q->used[1]);
 	/* one chain over the whole queue */
-	request(q, 0, BLK_IN, 10, BUF, 512);
-	put(q, 0, HEAD, 16, VQ_NEXT, 1);
+	t_blk_request(q, 0, BLK_IN, 10, BUF, 512);
+	t_blk_desc(q, 0, T_BLK_HEAD, 16, VQ_NEXT, 1);
 	for (i = 1; i < 63; i++)
-		put(q, i, BUF + 512 * i, 512, VQ_NEXT | VQ_WRITE, i + 1);
-	put(q, 63, STATUS, 1, VQ_WRITE, 0);
+		t_blk_desc(q, i, BUF + 512 * i, 512, VQ_NEXT | VQ_WRITE, i + 1);
+	t_blk_desc(q, 63, T_BLK_STATUS, 1, VQ_WRITE, 0);
 	t_vq_add(q, 0);
 	t_vq_notify(d, 0);
 	ASSERT_TRUE(t_vq_wait(q, 1, 20000));
 	t_vq_used(q, &len);
 	EXPECT_EQ(62 * 512 + 1, len);
-	EXPECT_EQ(0, status(self->vm, 0));
+	EXPECT_EQ(0, t_blk_status(self->vm, 0));
 	for (i = 1; i < 63; i++)
 		EXPECT_EQ(9 + i, *(uint8_t *)t_gpa(self->vm, BUF + 512 * i, 1));
 	t_dev_quit(d);
@@ -407,12 +375,12 @@ TEST_F(blk, any_layout)
 	uint32_t len, i;
 
 	start_blk(_metadata, d, self->file, 0, FEATURES, 64, 0);
-	request(q, 0, BLK_IN, 3, BUF, 512);
-	put(q, 0, HEAD, 5, VQ_NEXT, 9);
-	put(q, 9, HEAD + 5, 11, VQ_NEXT, 4);
-	put(q, 4, BUF + 3, 100, VQ_NEXT | VQ_WRITE, 60);
-	put(q, 60, BUF + 8191, 411, VQ_NEXT | VQ_WRITE, 2);
-	put(q, 2, BUF + 20001, 2, VQ_WRITE, 0);	/* the last byte of the data and the status */
+	t_blk_request(q, 0, BLK_IN, 3, BUF, 512);
+	t_blk_desc(q, 0, T_BLK_HEAD, 5, VQ_NEXT, 9);
+	t_blk_desc(q, 9, T_BLK_HEAD + 5, 11, VQ_NEXT, 4);
+	t_blk_desc(q, 4, BUF + 3, 100, VQ_NEXT | VQ_WRITE, 60);
+	t_blk_desc(q, 60, BUF + 8191, 411, VQ_NEXT | VQ_WRITE, 2);
+	t_blk_desc(q, 2, BUF + 20001, 2, VQ_WRITE, 0);	/* the last byte of the data and the status */
 	*(uint8_t *)t_gpa(self->vm, BUF + 20002, 1) = 0xee;
 	t_vq_add(q, 0);
 	t_vq_notify(d, 0);
@@ -436,18 +404,18 @@ TEST_F(blk, indirect)
 	uint32_t len;
 
 	start_blk(_metadata, d, self->file, 0, FEATURES | F_INDIRECT, 64, 0);
-	request(q, 0, BLK_IN, 3, BUF, 512);
+	t_blk_request(q, 0, BLK_IN, 3, BUF, 512);
 	t[5] = q->desc[0];
-	t[0] = (struct vq_desc){ HEAD, 16, VQ_NEXT, 7 };
+	t[0] = (struct vq_desc){ T_BLK_HEAD, 16, VQ_NEXT, 7 };
 	t[7] = (struct vq_desc){ BUF, 512, VQ_NEXT | VQ_WRITE, 3 };
-	t[3] = (struct vq_desc){ STATUS, 1, VQ_WRITE, 0 };
-	put(q, 11, INDIR, 8 * 16, VQ_INDIRECT, 0);
+	t[3] = (struct vq_desc){ T_BLK_STATUS, 1, VQ_WRITE, 0 };
+	t_blk_desc(q, 11, INDIR, 8 * 16, VQ_INDIRECT, 0);
 	t_vq_add(q, 11);
 	t_vq_notify(d, 0);
 	ASSERT_TRUE(t_vq_wait(q, 1, 20000));
 	EXPECT_EQ(11, t_vq_used(q, &len));
 	EXPECT_EQ(513, len);
-	EXPECT_EQ(0, status(self->vm, 0));
+	EXPECT_EQ(0, t_blk_status(self->vm, 0));
 	EXPECT_EQ(3, *(uint8_t *)t_gpa(self->vm, BUF, 1));
 	t_dev_quit(d);
 }
@@ -516,22 +484,22 @@ static void b_head_far(struct t_vq *q)
 
 static void b_next(struct t_vq *q)
 {
-	put(q, 0, HEAD, 16, VQ_NEXT, q->size);
+	t_blk_desc(q, 0, T_BLK_HEAD, 16, VQ_NEXT, q->size);
 	t_vq_add(q, 0);
 }
 
 static void b_loop(struct t_vq *q)
 {
-	put(q, 0, HEAD, 16, VQ_NEXT, 1);
-	put(q, 1, HEAD, 16, VQ_NEXT, 0);
+	t_blk_desc(q, 0, T_BLK_HEAD, 16, VQ_NEXT, 1);
+	t_blk_desc(q, 1, T_BLK_HEAD, 16, VQ_NEXT, 0);
 	t_vq_add(q, 0);
 }
 
 static void b_order(struct t_vq *q)
 {
-	put(q, 1, BUF, 512, VQ_NEXT | VQ_WRITE, 2);
-	put(q, 2, BUF, 512, VQ_NEXT, 3);
-	put(q, 3, STATUS, 1, VQ_WRITE, 0);
+	t_blk_desc(q, 1, BUF, 512, VQ_NEXT | VQ_WRITE, 2);
+	t_blk_desc(q, 2, BUF, 512, VQ_NEXT, 3);
+	t_blk_desc(q, 3, T_BLK_STATUS, 1, VQ_WRITE, 0);
 	t_vq_add(q, 0);
 }
 
@@ -555,31 +523,31 @@ static void b_buffer_long(struct t_vq *q)
 
 static void b_no_status(struct t_vq *q)
 {
-	put(q, 0, HEAD, 16, 0, 0);
+	t_blk_desc(q, 0, T_BLK_HEAD, 16, 0, 0);
 	t_vq_add(q, 0);
 }
 
 static void b_short_header(struct t_vq *q)
 {
-	put(q, 0, HEAD, 8, VQ_NEXT, 2);
+	t_blk_desc(q, 0, T_BLK_HEAD, 8, VQ_NEXT, 2);
 	t_vq_add(q, 0);
 }
 
 static void b_indirect_off(struct t_vq *q)
 {
-	put(q, 0, INDIR, 48, VQ_INDIRECT, 0);
+	t_blk_desc(q, 0, INDIR, 48, VQ_INDIRECT, 0);
 	t_vq_add(q, 0);
 }
 
 static void b_indirect_len(struct t_vq *q)
 {
-	put(q, 0, INDIR, 47, VQ_INDIRECT, 0);
+	t_blk_desc(q, 0, INDIR, 47, VQ_INDIRECT, 0);
 	t_vq_add(q, 0);
 }
 
 static void b_indirect_empty(struct t_vq *q)
 {
-	put(q, 0, INDIR, 0, VQ_INDIRECT, 0);
+	t_blk_desc(q, 0, INDIR, 0, VQ_INDIRECT, 0);
 	t_vq_add(q, 0);
 }
 
@@ -588,37 +556,37 @@ static void b_indirect_nested(struct t_vq *q)
 	struct vq_desc t = { INDIR + 64, 48, VQ_INDIRECT, 0 };
 
 	t_load(q->vm, INDIR, &t, 16);
-	put(q, 0, INDIR, 16, VQ_INDIRECT, 0);
+	t_blk_desc(q, 0, INDIR, 16, VQ_INDIRECT, 0);
 	t_vq_add(q, 0);
 }
 
 static void b_indirect_chained(struct t_vq *q)
 {
-	put(q, 0, INDIR, 48, VQ_INDIRECT | VQ_NEXT, 1);
+	t_blk_desc(q, 0, INDIR, 48, VQ_INDIRECT | VQ_NEXT, 1);
 	t_vq_add(q, 0);
 }
 
 static void b_indirect_next(struct t_vq *q)
 {
-	struct vq_desc t = { HEAD, 16, VQ_NEXT, 3 };
+	struct vq_desc t = { T_BLK_HEAD, 16, VQ_NEXT, 3 };
 
 	t_load(q->vm, INDIR, &t, 16);
-	put(q, 0, INDIR, 48, VQ_INDIRECT, 0);
+	t_blk_desc(q, 0, INDIR, 48, VQ_INDIRECT, 0);
 	t_vq_add(q, 0);
 }
 
 static void b_indirect_loop(struct t_vq *q)
 {
-	struct vq_desc t = { HEAD, 16, VQ_NEXT, 0 };
+	struct vq_desc t = { T_BLK_HEAD, 16, VQ_NEXT, 0 };
 
 	t_load(q->vm, INDIR, &t, 16);
-	put(q, 0, INDIR, 48, VQ_INDIRECT, 0);
+	t_blk_desc(q, 0, INDIR, 48, VQ_INDIRECT, 0);
 	t_vq_add(q, 0);
 }
 
 static void b_indirect_outside(struct t_vq *q)
 {
-	put(q, 0, 0xd0000000, 48, VQ_INDIRECT, 0);
+	t_blk_desc(q, 0, 0xd0000000, 48, VQ_INDIRECT, 0);
 	t_vq_add(q, 0);
 }
 
@@ -665,7 +633,7 @@ TEST_F(blk, broken_rings)
 			ASSERT_OK(t_ioctl(d->fd, VMM_DEV_START, NULL));
 		ASSERT_EQ(0, one(d, BLK_IN, 1, 512, NULL)) TH_LOG("before '%s'", b->what);
 		EXPECT_EQ(0, poll(&p, 1, 0));
-		request(q, 0, BLK_IN, 1, BUF, 512);
+		t_blk_request(q, 0, BLK_IN, 1, BUF, 512);
 		b->make(q);
 		t_vq_notify(d, 0);
 		EXPECT_EQ(1, poll(&p, 1, 10000)) TH_LOG("%s: no event", b->what);
@@ -716,7 +684,7 @@ TEST_F(blk, ring_outside_memory)
 		r = t_ioctl(d->fd, VMM_DEV_START, NULL);
 		if (r)
 			continue;
-		request(&d->vq[0], 0, BLK_IN, 1, BUF, 512);
+		t_blk_request(&d->vq[0], 0, BLK_IN, 1, BUF, 512);
 		t_vq_add(&d->vq[0], 0);
 		t_vq_notify(d, 0);
 		EXPECT_EQ(1, poll(&p, 1, 10000)) TH_LOG("part %u: no event", i);
@@ -827,6 +795,71 @@ TEST_F(blk, msix)
 	t_dev_quit(d);
 }
 
+/* several queues: each with its thread and its vector; what one breaks ends all of them */
+TEST_F(blk, queues)
+{
+	struct vmm_dev_msix m = {
+		.flags = VMM_DEV_MSIX_ENABLED, .config_vector = VMM_DEV_NO_VECTOR, .intx_fd = -1 };
+	struct vmm_blk_setup s = image(self->file);
+	struct pollfd p = { .events = POLLIN };
+	struct t_dev *d = self->d;
+	struct vmm_dev_events ev;
+	struct vmm_dev_info info;
+	unsigned int i, j;
+
+	s.queues = 4;
+	ASSERT_OK(t_ioctl(d->fd, VMM_BLK_SETUP, &s));
+	ASSERT_OK(t_ioctl(d->fd, VMM_DEV_GET_INFO, &info));
+	EXPECT_EQ(4, info.queues);
+	EXPECT_NE(0, info.features & F_BLK_MQ);
+	t_dev_prepare(d, FEATURES | F_BLK_MQ, 64, 0);
+	for (i = 0; i < 4; i++) {
+		struct vmm_dev_vector vec = { .index = i, .addr = 0xfee00000, .data = 0x61 + i };
+		struct vmm_dev_queue q = { .index = i };
+
+		ASSERT_OK(t_ioctl(d->fd, VMM_DEV_SET_VECTOR, &vec));
+		if (i)
+			t_vq_init(&d->vq[i], self->vm, i, 64, RING + 0x8000 * i, 100 * i);
+		ASSERT_OK(t_vq_set(d, i));
+		ASSERT_OK(t_ioctl(d->fd, VMM_DEV_GET_QUEUE, &q));
+		q.vector = i;
+		ASSERT_OK(t_ioctl(d->fd, VMM_DEV_SET_QUEUE, &q));
+	}
+	d->queues = 4;
+	ASSERT_OK(t_ioctl(d->fd, VMM_DEV_SET_MSIX, &m));
+	t_apic_enable(self->v);
+	t_dev_go(d);
+	for (i = 0; i < 4; i++) {
+		t_blk_request(&d->vq[i], 3 * i, BLK_IN, 10 + i, BUF + 4096 * i, 512);
+		t_vq_add(&d->vq[i], 3 * i);
+		t_vq_notify(d, i);
+		ASSERT_TRUE(t_vq_wait(&d->vq[i], 1, 20000)) TH_LOG("queue %u", i);
+		EXPECT_EQ(3 * i, t_vq_used(&d->vq[i], NULL));
+		EXPECT_EQ(0, t_blk_status(self->vm, 3 * i));
+		EXPECT_EQ(10 + i, *(uint8_t *)t_gpa(self->vm, BUF + 4096 * i + 511, 1));
+		EXPECT_TRUE(irr_comes(self->v, 0x61 + i)) TH_LOG("queue %u", i);
+		for (j = 0; j < 4; j++)
+			EXPECT_EQ(j == i, irr(self->v, 0x61 + j)) TH_LOG("of %u at %u", j, i);
+		clear_irr(self->v);
+	}
+
+	d->vq[2].avail[1] += 100;
+	t_vq_notify(d, 2);
+	p.fd = d->fd;
+	ASSERT_EQ(1, poll(&p, 1, 10000));
+	ASSERT_OK(t_ioctl(d->fd, VMM_DEV_GET_EVENTS, &ev));
+	EXPECT_EQ(VMM_DEV_EVENT_NEEDS_RESET, ev.events);
+	EXPECT_EQ(VMM_VQ_AVAIL_JUMP, ev.error);
+	EXPECT_EQ(2, ev.error_queue);
+	t_blk_request(&d->vq[1], 0, BLK_IN, 1, BUF, 512);
+	t_vq_add(&d->vq[1], 0);
+	t_vq_notify(d, 1);
+	t_sleep_ms(200);
+	EXPECT_EQ(T_BLK_NO_STATUS, t_blk_status(self->vm, 0)) TH_LOG("served by a broken device");
+	EXPECT_OK(t_ioctl(d->fd, VMM_DEV_STOP, NULL));
+	t_dev_quit(d);
+}
+
 /* threads: one for a queue; a signal, QUIT; lent before START and kept over STOP */
 static void *work_once(void *arg)
 {
@@ -880,7 +913,7 @@ TEST_F(blk, stop_is_final)
 		struct vmm_dev_queue get = { .index = 0 };
 
 		for (i = 0; i < 20; i++) {
-			request(q, 3 * i, BLK_IN, i, BUF + 4096 * i, 4096);
+			t_blk_request(q, 3 * i, BLK_IN, i, BUF + 4096 * i, 4096);
 			t_vq_add(q, 3 * i);
 		}
 		t_vq_notify(d, 0);
@@ -916,13 +949,13 @@ TEST_F(blk, memory_taken_away)
 
 	start_blk(_metadata, d, self->file, 0, FEATURES, 64, 0);
 	munmap(t_gpa(self->vm, BUF, 0x100000), 0x100000);
-	request(q, 0, BLK_IN, 1, BUF, 4096);
+	t_blk_request(q, 0, BLK_IN, 1, BUF, 4096);
 	t_vq_add(q, 0);
 	t_vq_notify(d, 0);
 	for (i = 0; i < 5000 && q->used[1] == 0 && t_dev_state(d) == VMM_DEV_RUNNING; i++)
 		t_sleep_ms(1);
-	EXPECT_TRUE(t_dev_state(d) == VMM_DEV_BROKEN || status(self->vm, 0) == 1)
-	TH_LOG("state %u status %d", t_dev_state(d), status(self->vm, 0));
+	EXPECT_TRUE(t_dev_state(d) == VMM_DEV_BROKEN || t_blk_status(self->vm, 0) == 1)
+	TH_LOG("state %u status %d", t_dev_state(d), t_blk_status(self->vm, 0));
 	EXPECT_OK(t_ioctl(d->fd, VMM_DEV_STOP, NULL));
 	t_dev_quit(d);
 }
@@ -934,7 +967,7 @@ TEST_F(blk, closed_while_running)
 
 	start_blk(_metadata, self->d, self->file, 0, FEATURES, 64, 0);
 	for (i = 0; i < 20; i++) {
-		request(&self->d->vq[0], 3 * i, BLK_OUT, i, BUF + 4096 * i, 4096);
+		t_blk_request(&self->d->vq[0], 3 * i, BLK_OUT, i, BUF + 4096 * i, 4096);
 		t_vq_add(&self->d->vq[0], 3 * i);
 	}
 	t_vq_notify(self->d, 0);

@@ -17,6 +17,7 @@
 #define F_VERSION_1	(1ull << 32)
 #define F_BLK_RO	(1ull << 5)
 #define F_BLK_FLUSH	(1ull << 9)
+#define F_BLK_MQ	(1ull << 12)
 
 struct vq_desc {
 	uint64_t addr;
