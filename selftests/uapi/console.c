@@ -172,6 +172,61 @@ TEST_F(console, nobody_there)
 	t_dev_quit(self->d);
 }
 
+/* a chain of many pieces is one write: in packet mode each write of at most a page is one packet */
+TEST_F(console, one_write_a_chain)
+{
+	struct t_vq *q = &self->d->vq[1];
+	uint8_t *buf = t_gpa(self->vm, BUF, 8192), got[8192];
+	unsigned int i;
+
+	ASSERT_EQ(0, fcntl(self->out[1], F_SETFL, O_NONBLOCK | O_DIRECT));
+	for (i = 0; i < 4096; i++)
+		buf[2 * i] = i * 13;
+	for (i = 0; i < 16; i++)
+		put(q, i, BUF + 512 * i, 256, i < 15 ? VQ_NEXT : 0, i + 1);
+	t_vq_add(q, 0);
+	put(q, 16, BUF, 100, 0, 0);
+	t_vq_add(q, 16);
+	t_vq_notify(self->d, 1);
+	ASSERT_TRUE(t_vq_wait(q, 2, 10000));
+	EXPECT_EQ(4096, read(self->out[0], got, sizeof(got)));
+	for (i = 0; i < 4096; i++)
+		ASSERT_EQ(buf[512 * (i / 256) + i % 256], got[i]) TH_LOG("byte %u", i);
+	EXPECT_EQ(100, read(self->out[0], got, sizeof(got)));
+	t_dev_quit(self->d);
+}
+
+/* what was partly sent when STOP came goes on after START where it was, nothing is sent twice */
+TEST_F(console, stop_in_the_middle)
+{
+	struct t_vq *q = &self->d->vq[1];
+	uint8_t *buf = t_gpa(self->vm, BUF, 65536), *got = malloc(65536);
+	unsigned int i, n = 0;
+
+	fcntl(self->out[1], F_SETPIPE_SZ, 4096);
+	for (i = 0; i < 65536; i++)
+		buf[i] = i * 7 + (i >> 8);
+	put(q, 0, BUF, 40000, VQ_NEXT, 1);
+	put(q, 1, BUF + 40000, 25536, 0, 0);
+	t_vq_add(q, 0);
+	t_vq_notify(self->d, 1);
+	while (n < 65536) {
+		int r = read(self->out[0], got + n, 1000);
+
+		ASSERT_LT(0, r);
+		n += r;
+		if (n % 10000 < 1000) {
+			ASSERT_OK(t_ioctl(self->d->fd, VMM_DEV_STOP, NULL));
+			ASSERT_OK(t_ioctl(self->d->fd, VMM_DEV_START, NULL));
+		}
+	}
+	EXPECT_EQ(0, memcmp(got, buf, 65536));
+	EXPECT_TRUE(t_vq_wait(q, 1, 10000));
+	t_dev_quit(self->d);
+	fcntl(self->out[0], F_SETFL, O_NONBLOCK);
+	EXPECT_GT(0, read(self->out[0], got, 1)) TH_LOG("something came twice");
+}
+
 /* STOP while output waits for a reader that never reads */
 TEST_F(console, stop_with_full_pipe)
 {
