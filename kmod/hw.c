@@ -12,15 +12,18 @@
  * The transitions are made under vmm_hw_lock. CPUs that come and go meanwhile call back from
  * the hotplug core, which is serialized with us by its own lock: the callbacks take none.
  *
- * The kernel has one slot for a function that ends virtualization before a crash kernel starts.
- * It is KVM's while KVM is loaded (KVM's function turns off whatever is on), ours otherwise; a
- * module notifier hands it over.
+ * The kernel has one slot for a function that ends virtualization before a crash kernel starts, and
+ * complains when it is taken or given up by the wrong one. It is KVM's from before the start of
+ * KVM's module for this processor until after its end (KVM's function turns off whatever is on),
+ * ours otherwise; a module notifier hands it over. KVM respects a processor that is in use as vmm
+ * does: where a VM of vmm's lives, KVM 6.12's module does not load, and KVM 6.1 makes no VM.
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
+#include <linux/poll.h>
 #include <linux/reboot.h>
 #include <linux/sched/signal.h>
 #include <linux/suspend.h>
@@ -35,12 +38,14 @@ DEFINE_PER_CPU(bool, vmm_hw_on);
 static DEFINE_PER_CPU(cpumask_var_t, vmm_kick_mask);
 
 static DEFINE_MUTEX(vmm_hw_lock);
-static unsigned int vmm_hw_users;		/* VMs that live [h] */
+static unsigned int vmm_hw_users;		/* VMs that live [h] for writers, READ_ONCE */
 static int vmm_hw_state;			/* dynamic hotplug state while vmm_hw_users, [h] */
 static bool vmm_hw_suspended;			/* [h] for writers, READ_ONCE for those that wait */
 static bool vmm_hw_down; /* the machine restarts: nobody enters a guest any more [h], READ_ONCE */
+static bool vmm_hw_kvm;				/* KVM may use the emergency slot [h] */
 static bool vmm_hw_emergency_set;		/* the emergency slot is ours [h] */
 static DECLARE_WAIT_QUEUE_HEAD(vmm_hw_resumed);
+static DECLARE_WAIT_QUEUE_HEAD(vmm_hw_idle);	/* for poll: the last VM is gone */
 
 /* ---- one CPU ---- */
 
@@ -87,8 +92,11 @@ static void vmm_hw_emergency(void)
 	vmm_vendor->emergency_disable();
 }
 
-/* is kvm.ko there? Its symbol is looked up and let go at once: vmm must not keep it loaded. */
-static bool vmm_kvm_present(void)
+/*
+ * Is KVM there? The symbol is looked up and let go at once: vmm must not keep it loaded. It is
+ * kvm.ko's; which of its two halves are loaded cannot be asked, so both are taken to be.
+ */
+static bool vmm_hw_kvm_loaded(void)
 {
 	if (!__symbol_get("kvm_get_kvm"))
 		return false;
@@ -98,7 +106,7 @@ static bool vmm_kvm_present(void)
 
 static void __vmm_hw_claim_emergency(void)
 {
-	if (vmm_hw_emergency_set || !vmm_hw_users || vmm_kvm_present())
+	if (vmm_hw_emergency_set || !vmm_hw_users || vmm_hw_kvm)
 		return;
 	cpu_emergency_register_virt_callback(vmm_hw_emergency);
 	vmm_hw_emergency_set = true;
@@ -112,19 +120,21 @@ static void __vmm_hw_yield_emergency(void)
 	vmm_hw_emergency_set = false;
 }
 
+/* COMING comes before the module's own start, GOING after its end, or after a start that failed */
 static int vmm_hw_module_notify(struct notifier_block *nb, unsigned long event, void *data)
 {
 	const struct module *mod = data;
+	bool vendor = !strcmp(mod->name, "kvm_amd") || !strcmp(mod->name, "kvm_intel");
 
-	if (strcmp(mod->name, "kvm"))
+	if (!vendor && strcmp(mod->name, "kvm"))
 		return NOTIFY_DONE;
 	mutex_lock(&vmm_hw_lock);
-	if (event == MODULE_STATE_COMING) {
+	if (event == MODULE_STATE_COMING && vendor) {
+		vmm_hw_kvm = true;
 		__vmm_hw_yield_emergency();
-	} else if (event == MODULE_STATE_GOING && !vmm_hw_emergency_set && vmm_hw_users) {
-		/* its symbols can no longer be had, so the test above would say the same */
-		cpu_emergency_register_virt_callback(vmm_hw_emergency);
-		vmm_hw_emergency_set = true;
+	} else if (event == MODULE_STATE_GOING) {
+		vmm_hw_kvm = false;
+		__vmm_hw_claim_emergency();
 	}
 	mutex_unlock(&vmm_hw_lock);
 	return NOTIFY_DONE;
@@ -209,7 +219,7 @@ int vmm_hw_get(void)
 		}
 	}
 	if (!ret) {
-		vmm_hw_users++;
+		WRITE_ONCE(vmm_hw_users, vmm_hw_users + 1);
 		__vmm_hw_claim_emergency();
 	}
 	mutex_unlock(&vmm_hw_lock);
@@ -221,12 +231,32 @@ int vmm_hw_get(void)
  */
 void vmm_hw_put(void)
 {
+	bool last;
+
 	mutex_lock(&vmm_hw_lock);
-	if (!--vmm_hw_users) {
-		__vmm_hw_yield_emergency();
+	last = vmm_hw_users == 1;
+	if (last) {
 		cpuhp_remove_state(vmm_hw_state);
+		__vmm_hw_yield_emergency();
 	}
+	/* who reads 0 finds the processors free */
+	WRITE_ONCE(vmm_hw_users, vmm_hw_users - 1);
 	mutex_unlock(&vmm_hw_lock);
+	if (last)
+		wake_up_all(&vmm_hw_idle);
+}
+
+/**
+ * vmm_hw_poll - /dev/vmm is readable while no VM lives
+ * @file: an open file
+ * @wait: as for every poll
+ *
+ * Context: process. Return: EPOLLIN | EPOLLRDNORM, or 0.
+ */
+__poll_t vmm_hw_poll(struct file *file, poll_table *wait)
+{
+	poll_wait(file, &vmm_hw_idle, wait);
+	return READ_ONCE(vmm_hw_users) ? 0 : EPOLLIN | EPOLLRDNORM;
 }
 
 /**
@@ -294,6 +324,9 @@ int vmm_hw_module_init(void)
 	ret = register_module_notifier(&vmm_hw_module_nb);
 	if (ret)
 		goto err_masks;
+	mutex_lock(&vmm_hw_lock);
+	vmm_hw_kvm |= vmm_hw_kvm_loaded();
+	mutex_unlock(&vmm_hw_lock);
 	ret = register_pm_notifier(&vmm_hw_pm_nb);
 	if (ret)
 		goto err_module;

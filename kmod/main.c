@@ -97,6 +97,7 @@ static long vmm_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 static const struct file_operations vmm_dev_fops = {
 	.owner = THIS_MODULE,
 	.unlocked_ioctl = vmm_dev_ioctl,
+	.poll = vmm_hw_poll,
 	.llseek = noop_llseek,
 };
 

@@ -9,6 +9,9 @@
  *
  * In every structure, flags and reserved fields (pad*) that are not named here must be zero, and so
  * must the argument of an ioctl that has none (_IO); otherwise the call fails with EINVAL.
+ *
+ * /dev/vmm can be polled: it is readable while no VM lives, on the whole machine. vmm has no
+ * processor then, and another hypervisor may take them.
  */
 #ifndef _UAPI_LINUX_VMM_H
 #define _UAPI_LINUX_VMM_H
