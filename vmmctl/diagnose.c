@@ -103,18 +103,18 @@ static void search_fds(struct fd_search *s, struct error *e)
 		error_add(e, " and %u more", s->found - MAX_NAMED);
 }
 
-static bool link_is_kvm(const struct fd_search *s, int dir, const char *fd)
+/* @opaque: how the target of the link starts */
+static bool link_starts(const struct fd_search *s, int dir, const char *fd)
 {
 	char path[64], target[64];
 	ssize_t n;
 
-	(void)s;
 	snprintf(path, sizeof(path), "fd/%s", fd);
 	n = readlinkat(dir, path, target, sizeof(target) - 1);
 	if (n < 0)
 		return false;
 	target[n] = '\0';
-	return !strcmp(target, "/dev/kvm") || !strncmp(target, "anon_inode:kvm-v", 16);
+	return !strncmp(target, s->opaque, strlen(s->opaque));
 }
 
 /* a module's use count, -1 when it is not loaded, -2 when it is built into the kernel */
@@ -236,28 +236,39 @@ int explain_no_device(int err, struct error *e)
 	return error_set(e, "/dev/vmm: %s", strerror(err));
 }
 
-static void explain_kvm(const char *module, int users, struct error *e)
+static int explain_kvm_guests(const char *module, struct error *e)
 {
-	struct fd_search s = { .match = link_is_kvm };
+	struct fd_search guests = { .match = link_starts, .opaque = "anon_inode:kvm-vm" };
+	struct fd_search openers = { .match = link_starts, .opaque = "/dev/kvm" };
 
-	error_set(e, "KVM holds this processor's virtualization (module %s, ", module);
-	if (users == -2)
-		error_add(e, "built into the kernel");
-	else
-		error_add(e, "use count %d", users);
-	error_add(e, "), used by: ");
-	search_fds(&s, e);
-	if (!s.found)
-		error_add(e, s.hidden ? "nobody you may see (try sudo fuser -v /dev/kvm)" :
-			  "nobody");
+	error_set(e, "KVM has this processor's virtualization, and runs the guest of: ");
+	search_fds(&guests, e);
+	if (guests.found)
+		return error_add(e, "\nKVM and vmm can't have it at the same time. End that guest\n"
+				 "and try again; or run this one under KVM, too, with other tools.");
 
+	error_set(e, "KVM holds this processor's virtualization, and is in use (%s) by: ", module);
+	search_fds(&openers, e);
+	if (!openers.found)
+		error_add(e, openers.hidden ?
+			  "somebody you may not see (try sudo fuser -v /dev/kvm)" :
+			  "nobody who is to be found");
+	return error_add(e, "\nEnd that, and try again.");
+}
+
+static int explain_kvm(const char *module, int users, struct error *e)
+{
 	if (users == -2)
-		error_add(e, "\nEnd these; if there are none, boot with kvm.enable_virt_at_load=0\n"
-			  "(Linux 6.12 and later).");
-	else
-		error_add(e, "\n%sType: sudo modprobe -r %s kvm\n"
-			  "(KVM comes back by: sudo modprobe %s)",
-			  s.found ? "End these first. " : "", module, module);
+		return error_set(e, "KVM, built into this kernel, holds the processor's\n"
+				 "virtualization. End its guests; if there are none, boot with\n"
+				 "kvm.enable_virt_at_load=0 (Linux 6.12 and later).");
+	if (users > 0)
+		return explain_kvm_guests(module, e);
+	return error_set(e, "KVM holds this processor's virtualization, though nobody uses it.\n"
+			 "Type: sudo modprobe -r %s\n"
+			 "(as root, without --keep-kvm, vmmctl does so by itself, and puts it back;\n"
+			 "you put it back by: sudo modprobe %s)",
+			 module, module);
 }
 
 static int explain_busy(struct error *e)
@@ -268,10 +279,8 @@ static int explain_busy(struct error *e)
 	for (i = 0; i < 2; i++) {
 		int users = module_users(modules[i]);
 
-		if (users != -1) {
-			explain_kvm(modules[i], users, e);
-			return -1;
-		}
+		if (users != -1)
+			return explain_kvm(modules[i], users, e);
 	}
 	if (module_users("vboxdrv") >= 0)
 		return error_set(e, "VirtualBox holds this processor's virtualization.\n"

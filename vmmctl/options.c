@@ -195,6 +195,7 @@ int parse_module(const char *text, struct module_option *module, struct error *e
 
 enum {
 	KEY_CONSOLE = 0x100, KEY_ESCAPE, KEY_NO_REBOOT, KEY_DEBUG_EXIT, KEY_MODULE, KEY_DEADLINE,
+	KEY_KEEP_KVM,
 };
 
 static const struct argp_option run_table[] = {
@@ -219,6 +220,8 @@ static const struct argp_option run_table[] = {
 	{ "mem", 'm', "SIZE", 0, "Memory, in MiB or with K, M, G, T (default: 512M)", 0 },
 	{ "debug-exit", KEY_DEBUG_EXIT, "PORT", 0,
 	  "A write of the guest to this port ends it with status (value << 1) | 1", 0 },
+	{ "keep-kvm", KEY_KEEP_KVM, NULL, 0,
+	  "Do not take out KVM's module while it is idle and in the way", 0 },
 	{ NULL, 0, NULL, 0, "The session:", 3 },
 	{ "console", KEY_CONSOLE, "hvc|serial", 0,
 	  "Which device gets the terminal: hvc0 (the default) or ttyS0", 0 },
@@ -326,6 +329,9 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_DEADLINE:
 		opt->stop_deadline = number(state, "stop-deadline", arg, 0, 86400);
+		break;
+	case KEY_KEEP_KVM:
+		opt->keep_kvm = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (opt->name)

@@ -51,6 +51,7 @@ enum console_kind { CONSOLE_HVC, CONSOLE_SERIAL };
  * @no_reboot: --no-reboot
  * @debug_exit: port, -1 = none
  * @stop_deadline: seconds that a guest has to power itself off
+ * @keep_kvm: leave KVM alone, even where it is idle and in the way
  */
 struct options {
 	const char *name;
@@ -68,6 +69,7 @@ struct options {
 	bool no_reboot;
 	int debug_exit;
 	unsigned int stop_deadline;
+	bool keep_kvm;
 };
 
 /**

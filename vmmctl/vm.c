@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -8,10 +9,13 @@
 
 #include "dev/host.h"
 #include "diagnose.h"
+#include "kvm.h"
 #include "mem.h"
 #include "vm.h"
 
 #define HUGE_PAGE	(2ull << 20)
+#define CREATE_TRIES	20	/* while KVM comes and goes */
+#define CREATE_PAUSE	100	/* ms */
 
 static int check_abi(int fd, struct error *e)
 {
@@ -133,10 +137,32 @@ static int check_limits(int dev_fd, const struct options *opt, struct error *e)
 	return 0;
 }
 
-int vm_create(struct vm *vm, int dev_fd, const struct options *opt, struct error *e)
+/* VMM_CREATE_VM; an idle KVM is moved out of the way */
+static int create_fd(int dev_fd, const struct options *opt)
 {
 	struct vmm_create_vm arg = {};
+	int fd, tries, way = -1;
 
+	for (tries = 0; tries < CREATE_TRIES; tries++) {
+		fd = vmm_ioctl(dev_fd, VMM_CREATE_VM, &arg);
+		kvm_may_return(way);
+		if (fd != -EBUSY || opt->keep_kvm)
+			return fd;
+		way = kvm_make_way();
+		if (way < 0 && way != -EAGAIN)
+			return fd;
+		if (way < 0)
+			poll(NULL, 0, CREATE_PAUSE);
+		else
+			warn("KVM was in the way, and idle: its module is taken out,\n"
+			     "and comes back after the last VM");
+	}
+	kvm_may_return(way);
+	return fd;
+}
+
+int vm_create(struct vm *vm, int dev_fd, const struct options *opt, struct error *e)
+{
 	*vm = (struct vm){
 		.opt = opt,
 		.name = opt->name ?: "vm",
@@ -152,7 +178,7 @@ int vm_create(struct vm *vm, int dev_fd, const struct options *opt, struct error
 
 	if (check_limits(dev_fd, opt, e))
 		return -1;
-	vm->fd = vmm_ioctl(dev_fd, VMM_CREATE_VM, &arg);
+	vm->fd = create_fd(dev_fd, opt);
 	if (vm->fd < 0)
 		return explain_no_vm(-vm->fd, e);
 	if (vm_alloc_ram(vm, opt->mem))
