@@ -125,6 +125,7 @@ void guest_clock_loop(u64 arg)
 	g_clock_on(0);
 	g_sync(1);
 	while (!g_apic_stop) {
+		g_spin();
 		now = g_clock_read(0);
 		G_EXPECT(now >= last);
 		last = now;

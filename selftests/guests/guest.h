@@ -97,6 +97,17 @@ static inline void g_sti(void) { __asm__ __volatile__("sti" ::: "memory"); }
 static inline void g_hlt(void) { __asm__ __volatile__("hlt" ::: "memory"); }
 static inline void g_sti_hlt(void) { __asm__ __volatile__("sti; hlt" ::: "memory"); }
 static inline void g_sti_nop_cli(void) { __asm__ __volatile__("sti; nop; nop; cli" ::: "memory"); }
+
+/*
+ * g_spin - in a loop that waits with interrupts off. No interrupt of the guest's comes between STI
+ * and CLI. But in Bochs one of the host's comes only after RFLAGS.IF changed in the guest.
+ */
+static inline void g_spin(void)
+{
+	__asm__ __volatile__("pushf; testl $0x200, (%%rsp); jnz 1f; sti; cli; 1: popf" ::: "memory",
+			     "cc");
+}
+
 static inline void g_pause(void) { __asm__ __volatile__("pause" ::: "memory"); }
 
 static inline void g_outb(u16 port, u8 v)

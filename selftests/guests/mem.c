@@ -27,6 +27,7 @@ void guest_check(u64 arg)
 void guest_write_loop(u64 arg)
 {
 	while (!g_mem.stop) {
+		g_spin();
 		guest_write(arg);
 		g_mem.loops++;
 	}
@@ -36,6 +37,7 @@ void guest_check_loop(u64 arg)
 {
 	guest_write(arg);
 	while (!g_mem.stop) {
+		g_spin();
 		guest_check(arg);
 		g_mem.loops++;
 	}

@@ -65,7 +65,7 @@ static void count_up(void)
 static void lock(void)
 {
 	while (__atomic_exchange_n(&g_smp.lock, 1, __ATOMIC_ACQUIRE))
-		g_pause();
+		g_spin();
 }
 
 static void unlock(void)
@@ -142,7 +142,7 @@ static void start_all(u64 vcpus)
 		ipi(i, APIC_DM_SIPI | T_CODE >> 12);
 	}
 	while (g_smp.online < vcpus - 1)
-		g_pause();
+		g_spin();
 }
 
 static void stop_all(void)
@@ -169,7 +169,7 @@ void guest_smp_counter(u64 vcpus)
 	g_smp.go = 1;
 	count_up();
 	while (g_smp.online < vcpus - 1)
-		g_pause();
+		g_spin();
 	G_EXPECT_EQ(g_smp.counter, 20000 * vcpus);
 	stop_all();
 }
@@ -186,7 +186,7 @@ void guest_smp_ipis(u64 vcpus)
 
 			ipi(to, 0x50);
 			while (g_smp.got[to] == before)
-				g_pause();
+				g_spin();
 			G_EXPECT_EQ(g_smp.got[to], before + 1);
 		}
 	}
@@ -239,7 +239,7 @@ void guest_smp_logical(u64 vcpus)
 		before = g_smp.got[i];
 		ipi(1u << i, APIC_LOGICAL | 0x50);
 		while (g_smp.got[i] == before)
-			g_pause();
+			g_spin();
 	}
 	wait_got(1, vcpus, 1);
 	G_EXPECT_EQ(g_smp.got[0], 0);
@@ -254,7 +254,7 @@ void guest_smp_logical(u64 vcpus)
 
 		ipi(0x0e, APIC_LOGICAL | 0x100 | 0x50);
 		while (sum_got(vcpus) < want)
-			g_pause();
+			g_spin();
 		pause_for(50000000);
 		G_EXPECT_EQ(sum_got(vcpus), want);
 	}
@@ -271,7 +271,7 @@ void guest_smp_nmi(u64 vcpus)
 		for (i = 1; i < vcpus; i++) {
 			ipi(i, APIC_DM_NMI);
 			while (g_smp.nmis[i] < n)
-				g_pause();
+				g_spin();
 			G_EXPECT_EQ(g_smp.nmis[i], n);
 		}
 	}
@@ -300,7 +300,7 @@ void guest_smp_init(u64 vcpus)
 			G_EXPECT_EQ(g_smp.starts[i], n - 1);
 			ipi(i, APIC_DM_SIPI | T_CODE >> 12);
 			while (g_smp.online == online)
-				g_pause();
+				g_spin();
 			G_EXPECT_EQ(g_smp.starts[i], n);
 		}
 	}
@@ -318,7 +318,7 @@ void guest_smp_clock(u64 vcpus)
 	g_smp.go = 2;
 	compare_clocks(0);
 	while (g_smp.online < vcpus - 1)
-		g_pause();
+		g_spin();
 	G_EXPECT_EQ(g_smp.clock_back, 0);
 	G_EXPECT(g_smp.clock_last > 0);
 	stop_all();

@@ -82,7 +82,6 @@ TEST_F(clock, pace)
 	uint64_t a, b, host;
 	struct t_thread t;
 
-	T_SKIP_SPINS();
 	t_start(self->v, guest_clock_loop, 0);
 	ASSERT_TRUE(t_synced(self->v, 1));
 	a = guest_ns(self->vm);

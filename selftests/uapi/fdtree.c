@@ -537,7 +537,7 @@ TEST_F(tree, vm_closed_while_running)
 	struct t_thread t;
 
 	t_kicks();
-	t_load(self->vm, T_CODE, "\xeb\xfe", 2);
+	t_load(self->vm, T_CODE, T_SPIN, T_SPIN_LEN);
 	t_set_mode(self->v, T_LONG);
 	t_spawn(&t, self->v);
 	t_sleep_ms(200);

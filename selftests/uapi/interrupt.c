@@ -10,8 +10,8 @@
 
 #include "harness.h"
 
-T_BLOB(spin, 64, "cli; 1: incq 0x10000; jmp 1b");
-T_BLOB(spin_quiet, 64, "cli; 1: jmp 1b");
+T_BLOB(spin, 64, "1: sti; cli; incq 0x10000; jmp 1b");
+T_BLOB(spin_quiet, 64, "1: sti; cli; jmp 1b");
 T_BLOB(wait_hlt, 64, "sti; 1: hlt; jmp 1b");
 
 FIXTURE(interrupt)
@@ -236,8 +236,8 @@ TEST(sigstop)
 
 		if (t_region(vm, 1, 0, 0x40000000, 4096, (void *)shared))
 			_exit(2);
-		/* mov $0x40000000, %edi; 1: incq (%rdi); jmp 1b */
-		t_load(vm, T_CODE, "\xbf\x00\x00\x00\x40\x48\xff\x07\xeb\xfb", 10);
+		/* mov $0x40000000, %edi; 1: sti; cli; incq (%rdi); jmp 1b */
+		t_load(vm, T_CODE, "\xbf\x00\x00\x00\x40\xfb\xfa\x48\xff\x07\xeb\xf9", 12);
 		t_set_mode(v, T_LONG);
 		for (;;)
 			ioctl(v->fd, VMM_RUN, 0);
@@ -358,7 +358,8 @@ TEST_F(interrupt, overcommit)
 
 		if (i)
 			v[i] = t_vcpu_new(self->vm, i);
-		t_load(self->vm, T_CODE, "\x48\xff\x07\xeb\xfb", 5);	/* 1: incq (%rdi); jmp 1b */
+		/* 1: sti; cli; incq (%rdi); jmp 1b */
+		t_load(self->vm, T_CODE, "\xfb\xfa\x48\xff\x07\xeb\xf9", 7);
 		t_set_mode(v[i], T_LONG);
 		t_get_regs(v[i], &r);
 		r.gpr[VMM_RDI] = T_DATA + 64 * i;

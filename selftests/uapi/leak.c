@@ -136,7 +136,7 @@ TEST(deaths)
 			struct t_vcpu *v = t_vcpu_new(vm, 0), *w = t_vcpu_new(vm, 1);
 			struct t_thread t, u;
 
-			t_load(vm, T_CODE, "\xeb\xfe", 2);
+			t_load(vm, T_CODE, T_SPIN, T_SPIN_LEN);
 			t_set_mode(v, T_LONG);
 			t_spawn(&t, v);
 			t_spawn(&u, w);

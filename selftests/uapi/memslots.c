@@ -626,7 +626,8 @@ TEST_F(mem, fork_under_a_writer)
 	int status;
 
 	ASSERT_OK(t_region(self->vm, 1, 0, FAR, PAGE, a));
-	t_load(self->vm, T_CODE, "\x48\xff\x07\xeb\xfb", 5);	/* 1: incq (%rdi); jmp 1b */
+	/* 1: sti; cli; incq (%rdi); jmp 1b */
+	t_load(self->vm, T_CODE, "\xfb\xfa\x48\xff\x07\xeb\xf9", 7);
 	t_set_mode(self->v, T_LONG);
 	{
 		struct vmm_regs r;

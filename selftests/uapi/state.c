@@ -333,7 +333,8 @@ TEST_F(state, debugregs_work)
 		SKIP(return, "this processor does not arm the breakpoints that VMRUN loads (QEMU)");
 	EXPECT_EQ(1, t_trap_of(r.rip)) TH_LOG("rip 0x%llx", r.rip);
 	ASSERT_OK(t_get(self->v->fd, VMM_STATE_DEBUGREGS, &d, sizeof(d)));
-	EXPECT_EQ(1, d.dr6 & 0xf);
+	if (!t_bochs_svm())
+		EXPECT_EQ(1, d.dr6 & 0xf);
 	EXPECT_EQ(T_CODE + 1, *(uint64_t *)t_gpa(self->vm, r.gpr[VMM_RSP], 8));
 
 	t_set_mode(self->v, T_LONG);
@@ -347,7 +348,8 @@ TEST_F(state, debugregs_work)
 	t_get_regs(self->v, &r);
 	EXPECT_EQ(1, t_trap_of(r.rip)) TH_LOG("rip 0x%llx", r.rip);
 	ASSERT_OK(t_get(self->v->fd, VMM_STATE_DEBUGREGS, &d, sizeof(d)));
-	EXPECT_EQ(2, d.dr6 & 0xf);
+	if (!t_bochs_svm())
+		EXPECT_EQ(2, d.dr6 & 0xf);
 	EXPECT_EQ(T_CODE + 4, *(uint64_t *)t_gpa(self->vm, r.gpr[VMM_RSP], 8));
 }
 

@@ -153,7 +153,7 @@ TEST_F(stats, while_running)
 	uint64_t start;
 	unsigned int i;
 
-	t_load(self->vm, T_CODE, "\xeb\xfe", 2);
+	t_load(self->vm, T_CODE, T_SPIN, T_SPIN_LEN);
 	t_set_mode(self->v, T_LONG);
 	t_spawn(&t, self->v);
 	t_sleep_ms(100);

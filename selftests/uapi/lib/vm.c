@@ -396,9 +396,9 @@ bool t_bochs(void)
 	       file_has("/sys/class/dmi/id/bios_vendor", "Bochs");
 }
 
-bool t_bochs_vmx(void)
+bool t_bochs_svm(void)
 {
-	return t_bochs() && file_has("/proc/cpuinfo", "vmx flags");
+	return t_bochs() && file_has("/proc/cpuinfo", " svm ");
 }
 
 bool t_emulated(void)
