@@ -172,6 +172,7 @@ static_assert(VMM_MAX_VCPUS <= 0xff, "vCPU numbers must fit in xAPIC ids");
  * @tpr: [o]
  * @svr: [o]
  * @esr: what a read of ESR returns [o]
+ * @in_page: what was requested when the processor got it, see lapic_page.c [o]
  * @timer: see lapic_timer.c
  */
 struct vmm_lapic {
@@ -197,6 +198,7 @@ struct vmm_lapic {
 	u32 tpr;
 	u32 svr;
 	u32 esr;
+	unsigned long in_page[LAPIC_WORDS];
 
 	/**
 	 * @timer.hrt: runs only while an expiry would be delivered

@@ -114,6 +114,7 @@ u16 vmm_lapic_page_put_irqs(struct vmm_vcpu *vcpu, void *page)
 			bits = xchg(&apic->irr[i], 0);
 		if (bits)
 			requested = i * BITS_PER_LONG + __fls(bits);
+		apic->in_page[i] = bits;
 		page_put_map(page, LAPIC_IRR, i, bits);
 		page_put_map(page, LAPIC_ISR, i, apic->isr[i]);
 	}
@@ -142,14 +143,20 @@ static void lapic_irr_or(struct vmm_lapic *apic, unsigned int word, unsigned lon
 void vmm_lapic_page_take_irqs(struct vmm_vcpu *vcpu, void *page)
 {
 	struct vmm_lapic *apic = vcpu->lapic;
-	unsigned int i;
+	unsigned int delivered = 0, i;
 
 	for (i = 0; i < LAPIC_WORDS; i++) {
-		lapic_irr_or(apic, i, page_take_map(page, LAPIC_IRR, i));
+		unsigned long requested = page_take_map(page, LAPIC_IRR, i);
+
+		lapic_irr_or(apic, i, requested);
+		delivered += hweight_long(apic->in_page[i] & ~requested);
 		apic->isr[i] = page_take_map(page, LAPIC_ISR, i);
 	}
 	apic->isr_top = lapic_highest(apic->isr);
 	vmm_lapic_update_ppr(apic);
+	if (delivered)
+		WRITE_ONCE(vcpu->stat[VMM_STAT_IRQ_INJECTED],
+			   vcpu->stat[VMM_STAT_IRQ_INJECTED] + delivered);
 }
 
 /**

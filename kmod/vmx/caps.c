@@ -5,10 +5,12 @@
  * and its module parameter lets it.
  */
 #include <linux/bits.h>
+#include <linux/math64.h>
 #include <linux/moduleparam.h>
 #include <linux/printk.h>
 #include <asm/msr.h>
 #include <asm/processor-flags.h>
+#include <asm/tsc.h>
 #include <asm/vmx.h>
 
 #include "caps.h"
@@ -36,6 +38,10 @@ MODULE_PARM_DESC(vmx_vid, "VT-x: let the processor deliver the local APIC's inte
 #define VMX_PROC2_APIC		(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 				 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
 				 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+
+static unsigned int vmx_preempt_us;
+module_param(vmx_preempt_us, uint, 0444);
+MODULE_PARM_DESC(vmx_preempt_us, "VT-x: end a stay in the guest after so many microseconds, for an emulator where the host's interrupts do not; 0 = never");
 
 /* IA32_VMX_BASIC (SDM vol. 3, appendix A.1) */
 #define BASIC_TRUE_CTLS		BIT_ULL(55)
@@ -85,6 +91,7 @@ static int vmx_derive_controls(void)
 			.msr = MSR_IA32_VMX_TRUE_PINBASED_CTLS,
 			.required = PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING |
 				    PIN_BASED_VIRTUAL_NMIS,
+			.optional = vmx_preempt_us ? PIN_BASED_VMX_PREEMPTION_TIMER : 0,
 			.result = &vmx_caps.pin,
 		}, {
 			.name = "primary execution",
@@ -210,6 +217,18 @@ static void vmx_choose_apic(void)
 	vmx_caps.vid = *proc2 & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 }
 
+/* the preemption timer counts once in 2^n ticks of the TSC (SDM vol. 3, 26.5.1) */
+static void vmx_choose_preemption(void)
+{
+	u64 misc;
+
+	if (!(vmx_caps.pin & PIN_BASED_VMX_PREEMPTION_TIMER))
+		return;
+	rdmsrl(MSR_IA32_VMX_MISC, misc);
+	vmx_caps.preempt_ticks = div_u64((u64)vmx_preempt_us * tsc_khz, 1000) >>
+				 vmx_misc_preemption_timer_rate(misc);
+}
+
 /**
  * vmx_caps_init - read the capability MSRs. Context: module load.
  *
@@ -238,5 +257,6 @@ int vmx_caps_init(void)
 		return ret;
 
 	vmx_choose_apic();
+	vmx_choose_preemption();
 	return 0;
 }

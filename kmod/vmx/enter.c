@@ -164,6 +164,7 @@ static bool vmx_exit_is_between(u32 reason)
 	case EXIT_REASON_INTERRUPT_WINDOW:
 	case EXIT_REASON_NMI_WINDOW:
 	case EXIT_REASON_TPR_BELOW_THRESHOLD:
+	case EXIT_REASON_PREEMPTION_TIMER:
 		return true;
 	default:
 		return false;
@@ -214,6 +215,8 @@ void vmx_enter_irqoff(struct vmm_vcpu *vcpu)
 	vmx_prepare_shadow(vmx);
 	vmx_apicv_prepare_irqoff(vmx);
 	vmx_prepare_regs(vmx);
+	if (unlikely(vmx_caps.preempt_ticks))
+		vmx_write(vmx, VMX_PREEMPTION_TIMER_VALUE, vmx_caps.preempt_ticks);
 	vmx->entry.spec_host = this_cpu_read(x86_spec_ctrl_current);
 	/* exits clear it */
 	debugctl = get_debugctlmsr();

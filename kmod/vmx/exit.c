@@ -327,6 +327,7 @@ int vmx_handle_exit(struct vmm_vcpu *vcpu)
 		vmm_stat_inc(vcpu, VMM_STAT_EXIT_HYPERCALL);
 		return vmm_handle_hypercall(vcpu, vmx_insn_len(vmx));
 	case EXIT_REASON_EXTERNAL_INTERRUPT:
+	case EXIT_REASON_PREEMPTION_TIMER:
 		vmm_stat_inc(vcpu, VMM_STAT_EXIT_INTR);
 		return 1;
 	case EXIT_REASON_EXCEPTION_NMI:
@@ -420,7 +421,6 @@ int vmx_handle_exit(struct vmm_vcpu *vcpu)
 	case EXIT_REASON_GDTR_IDTR:
 	case EXIT_REASON_LDTR_TR:
 	case EXIT_REASON_EPT_MISCONFIG:		/* mmu/ writes no such entry */
-	case EXIT_REASON_PREEMPTION_TIMER:
 	case EXIT_REASON_RDRAND:
 	case EXIT_REASON_RDSEED:
 	case EXIT_REASON_PML_FULL:

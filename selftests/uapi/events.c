@@ -12,8 +12,34 @@ FIXTURE(events)
 	struct t_vcpu *v;
 };
 
+/*
+ * Bochs keeps NMIs blocked in one guest for the next, whatever that one's state says, until some
+ * guest executes IRET.
+ */
+static void unblock_nmis(void)
+{
+	static const uint16_t frame[3] = { T_CODE + 1, 0, 2 };
+	struct vmm_regs r;
+	struct t_vcpu *v;
+	struct t_vm *vm;
+
+	if (!t_bochs_vmx())
+		return;
+	vm = t_vm_new();
+	v = t_vcpu_new(vm, 0);
+	t_load(vm, T_CODE, "\xcf\xf4", 2);	/* iret; hlt */
+	t_set_mode(v, T_REAL);
+	t_get_regs(v, &r);
+	t_load(vm, r.gpr[VMM_RSP], frame, sizeof(frame));
+	if (t_run(v) != VMM_EXIT_HALT)
+		t_die("IRET did not reach HLT");
+	t_vcpu_free(v);
+	t_vm_free(vm);
+}
+
 FIXTURE_SETUP(events)
 {
+	unblock_nmis();
 	self->vm = t_vm_new();
 	self->v = t_vcpu_new(self->vm, 0);
 	t_apic_enable(self->v);
@@ -462,8 +488,10 @@ TEST_F(events, delivery_through_faults)
 				t_set_events(self->v, &ev);
 			if (c[i].irq)
 				ASSERT_OK(t_irq(self->vm, 0, vector));
-			if (c[i].nmi)
+			if (c[i].nmi) {
+				unblock_nmis();
 				ASSERT_OK(t_nmi(self->vm, 0));
+			}
 			ASSERT_TRUE(t_exits(self->v, VMM_EXIT_HALT)) TH_LOG("%s", c[i].name);
 			EXPECT_EQ(vector, vector_of(self->v, &r))
 			TH_LOG("%s: rip 0x%llx", c[i].name, r.rip);
@@ -528,6 +556,12 @@ TEST_F(events, reinject_from_state)
 
 		t_load(self->vm, T_CODE, "\xcd\x80\xf4", 3);
 		t_set_mode(self->v, T_LONG);
+		/* an interrupt is in delivery only where interrupts were on */
+		if (c[i].ev.flags & VMM_EV_IRQ_REINJECT) {
+			t_get_regs(self->v, &r);
+			r.rflags |= 0x200;
+			t_set_regs(self->v, &r);
+		}
 		t_set_events(self->v, &c[i].ev);
 		t_get_events(self->v, &got);
 		EXPECT_EQ(c[i].ev.flags, got.flags);

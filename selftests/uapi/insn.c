@@ -208,6 +208,8 @@ static const struct insn insns[] = {
 	{ "XGETBV", { 0x0f, 0x01, 0xd0 }, 3, M_ALL, NO_REP | NO_66, -1, xsave_in, NULL },
 	{ "PAUSE", { 0x90 }, 1, M_ALL, NO_REX_RB | NEED_F3, -1, NULL, NULL },
 	{ "VMMCALL", { 0x0f, 0x01, 0xd9 }, 3, M_ALL & ~M(T_REAL), 0, -1, vmmcall_in, vmmcall_out },
+	{ "VMCALL", { 0x0f, 0x01, 0xc1 }, 3, M_ALL & ~M(T_REAL), NO_REP | NO_66, -1, vmmcall_in,
+	  vmmcall_out },
 	{ "VMRUN", { 0x0f, 0x01, 0xd8 }, 3, M_ALL, 0, 6, fill_in, NULL },
 	{ "VMLOAD", { 0x0f, 0x01, 0xda }, 3, M_ALL, 0, 6, fill_in, NULL },
 	{ "VMSAVE", { 0x0f, 0x01, 0xdb }, 3, M_ALL, 0, 6, fill_in, NULL },
@@ -239,6 +241,14 @@ static bool usable(const struct insn *in, const struct t_prefix *p)
 		return false;
 	/* with an instruction of at most 15 bytes */
 	return p->len + in->len <= 15;
+}
+
+/* the exception to expect, or -1: each maker has a hypercall instruction, and #UD for the other's */
+static int vector_for(const struct insn *in)
+{
+	if (in->setup == vmmcall_in && t_vmx() != (in->op[2] == 0xc1))
+		return 6;
+	return in->vector;
 }
 
 /* HLT itself: a prefixed one must halt at its own end, not at the next */
@@ -297,6 +307,7 @@ TEST_F(insn, every_prefix)
 			continue;
 		for (j = 0, bad = 0; j < n && bad < 4; j++) {
 			struct t_exec x = { .mode = variant->mode };
+			int vector = vector_for(in);
 			const char *wrong = NULL;
 
 			if (!usable(in, &prefix[j]))
@@ -306,14 +317,14 @@ TEST_F(insn, every_prefix)
 				in->setup(self->v, &x);
 			t_exec(self->v, &x);
 			runs++;
-			if (in->vector >= 0 && (x.vector != in->vector || x.fault_rip != T_XCODE))
+			if (vector >= 0 && (x.vector != vector || x.fault_rip != T_XCODE))
 				wrong = "wanted an exception at the instruction";
-			else if (in->vector < 0 && !completed(in, &x))
+			else if (vector < 0 && !completed(in, &x))
 				wrong = "wanted the next instruction";
-			else if (in->check)
+			else if (vector == in->vector && in->check)
 				wrong = in->check(self->v, &x);
 			EXPECT_EQ(NULL, wrong) {
-				TH_LOG("%s (vector %d): %s: %s", in->name, in->vector, wrong,
+				TH_LOG("%s (vector %d): %s: %s", in->name, vector, wrong,
 				       t_exec_text(&x));
 				bad++;
 			}
@@ -658,6 +669,10 @@ TEST_F(insn, memory_operands)
 
 			if (prefix[j].rep || prefix[j].repne ||
 			    (prefix[j].rex && prefix[j].byte[prefix[j].len - 1] & 7))
+				continue;
+			/* a code segment cannot be written; QEMU lets it be */
+			if (in[i].reg == 4 && variant->mode != T_REAL && variant->mode != T_LONG &&
+			    memchr(prefix[j].byte, 0x2e, prefix[j].len))
 				continue;
 			for (k = 0; k < nr && bad < 4; k++) {
 				struct t_exec x = { .mode = variant->mode };

@@ -390,10 +390,20 @@ static bool file_has(const char *path, const char *word)
 	return has;
 }
 
+bool t_vmx(void)
+{
+	return file_has("/proc/cpuinfo", "vmx flags");
+}
+
 bool t_bochs(void)
 {
 	return file_has("/sys/class/dmi/id/bios_version", "Bochs") ||
 	       file_has("/sys/class/dmi/id/bios_vendor", "Bochs");
+}
+
+bool t_bochs_vmx(void)
+{
+	return t_bochs() && t_vmx();
 }
 
 bool t_bochs_svm(void)

@@ -129,7 +129,9 @@ const char *t_stat_name(unsigned int which);
 long t_cap(uint32_t cap);
 uint64_t t_now_ns(void);
 void t_sleep_ms(unsigned int ms);
+bool t_vmx(void);	/* the processor has VT-x, not AMD-V */
 bool t_bochs(void);	/* this machine is Bochs */
+bool t_bochs_vmx(void);	/* its Intel: keeps NMIs blocked from one guest to the next */
 bool t_bochs_svm(void);	/* its AMD: writes no DR6 where #DB is intercepted */
 bool t_emulated(
 	void); /* this machine is itself a guest or an emulator: its processor may have gaps */

@@ -119,6 +119,11 @@ typedef struct { s64 counter; } atomic64_t;
 #define DECLARE_BITMAP(_name, _n)	unsigned long _name[BITS_TO_LONGS(_n)]
 #define bitmap_zero(_map, _n)	memset(_map, 0, BITS_TO_LONGS(_n) * 8)
 
+static inline unsigned int hweight_long(unsigned long word)
+{
+	return __builtin_popcountl(word);
+}
+
 static inline unsigned long __ffs(unsigned long word)
 {
 	return __builtin_ctzl(word);

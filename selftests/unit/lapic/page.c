@@ -156,7 +156,8 @@ UNIT_TEST(page_requested_meanwhile)
 	EXPECT_EQ(w.v[0].kicks, kicks + 2);
 	deliver(0x40);
 	take_back();
-	/* delivered once, and once more requested */
+	/* delivered once, which is counted, and once more requested */
+	EXPECT_EQ(cpu(0)->stat[VMM_STAT_IRQ_INJECTED], 1);
 	EXPECT(irr(0, 0x40));
 	EXPECT_EQ(cpu(0)->lapic->isr_top, 0x40);
 	EXPECT_EQ(put(), 0x40 << 8 | 0x80);
