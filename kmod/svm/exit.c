@@ -207,8 +207,8 @@ static int svm_handle_rdpmc(struct vmm_vcpu *vcpu, unsigned int len)
 }
 
 /*
- * RIP is at the instruction, or where the event came. The old task goes on behind a JMP, CALL, IRET,
- * INT n, INT3 or INTO; where an interrupt or another exception came, it goes on there.
+ * RIP is at the instruction, or where the event came. The old task goes on behind a JMP, CALL,
+ * IRET, INT n, INT3 or INTO; where an interrupt or another exception came, it goes on there.
  */
 static int svm_handle_task_switch(struct svm_vcpu *svm)
 {
