@@ -28,7 +28,7 @@ for combination in "${combinations[@]}"; do
 	echo "# Subtest: $name"
 	rmmod vmm_virtio vmm
 	# shellcheck disable=SC2086
-	if ! { modprobe vmm $combination && modprobe vmm_virtio; }; then
+	if ! { modprobe vmm $VMM_PARAMS $combination && modprobe vmm_virtio; }; then
 		echo "not ok $n $name # the module does not load"
 		bad=1
 		continue

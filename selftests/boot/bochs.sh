@@ -43,7 +43,8 @@ if [ "$MACHINE" = vmx ]; then
 	ktap "virtual-interrupt delivery is on" grep -qx '[Y1]' $vid
 	boots "vid on"
 	rmmod vmm_virtio vmm
-	modprobe vmm vmx_vid=0 && modprobe vmm_virtio
+	# shellcheck disable=SC2086
+	modprobe vmm $VMM_PARAMS vmx_vid=0 && modprobe vmm_virtio
 	ktap "virtual-interrupt delivery is off" grep -qx '[N0]' $vid
 	boots "vid off"
 else
