@@ -324,14 +324,14 @@ void guest_apic_nmi(u64 arg)
 	g_apic_write(APIC_ICR2, 0);
 	g_apic_write(APIC_ICR, APIC_DM_NMI);
 	while (!nmis)
-		g_spin();
+		g_pause();
 	G_EXPECT_EQ(nmis, 1);
 	g_sync(1);	/* the test asserts LINT1, first masked, then as an NMI */
 	G_EXPECT_EQ(nmis, 1);
 	g_apic_write(APIC_LVT1, APIC_DM_NMI);
 	g_sync(2);
 	while (nmis < 2)
-		g_spin();
+		g_pause();
 	G_EXPECT_EQ(nmis, 2);
 }
 
