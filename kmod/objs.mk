@@ -15,4 +15,4 @@ vmm-y += kmod/svm/svm.o kmod/svm/enter.o kmod/svm/exit.o kmod/svm/event.o kmod/s
 vmm-y += kmod/vmx/vmx.o kmod/vmx/caps.o kmod/vmx/vmcs.o kmod/vmx/vpid.o kmod/vmx/host.o kmod/vmx/msr.o
 vmm-y += kmod/vmx/enter.o kmod/vmx/exit.o kmod/vmx/check.o kmod/vmx/event.o kmod/vmx/regs.o kmod/vmx/apicv.o kmod/vmx/vmenter.o
 # The self-checks of a debug build.
-vmm-$(VMM_DEBUG:1=y) += kmod/debug.o kmod/svm/debug.o
+vmm-$(VMM_DEBUG:1=y) += kmod/debug.o kmod/svm/debug.o kmod/vmx/debug.o

@@ -154,7 +154,7 @@ static noinstr void vmx_run(struct vmx_vcpu *vmx)
 	vmm_guest_state_exit_irqoff();
 }
 
-/* does this exit come between two instructions, where a single step's #DB may be pending? */
+/* does this exit come after an instruction, where its single step's #DB may be pending? */
 static bool vmx_exit_is_between(u32 reason)
 {
 	switch (reason) {
@@ -165,6 +165,8 @@ static bool vmx_exit_is_between(u32 reason)
 	case EXIT_REASON_NMI_WINDOW:
 	case EXIT_REASON_TPR_BELOW_THRESHOLD:
 	case EXIT_REASON_PREEMPTION_TIMER:
+	case EXIT_REASON_EOI_INDUCED:
+	case EXIT_REASON_APIC_WRITE:
 		return true;
 	default:
 		return false;
@@ -221,6 +223,7 @@ void vmx_enter_irqoff(struct vmm_vcpu *vcpu)
 	/* exits clear it */
 	debugctl = get_debugctlmsr();
 
+	vmx_debug_enter_irqoff(vmx);
 	vmx_flush_l1d();
 	vmx_run(vmx);
 

@@ -90,6 +90,16 @@ struct vmx_host {
 };
 
 /**
+ * struct vmx_debug - what the self-checks of debug.c remember
+ * @cpu: where translations were flushed last
+ * @tlb_gen: the vCPU's generation then
+ */
+struct vmx_debug {
+	int cpu;
+	u64 tlb_gen;
+};
+
+/**
  * struct vmx_vcpu - a vCPU with its VMCS; all of it belongs to the owner ([o] of vmm.h), but for
  * what follows @vmcs
  * @vcpu: first, so that the shared code allocates both in one
@@ -136,6 +146,7 @@ struct vmx_host {
  * @exit_reason: of the last exit
  * @idt_vectoring: IDT_VECTORING_INFO_FIELD of the last exit
  * @intr_info: VM_EXIT_INTR_INFO, of exits for an exception or NMI; 0 otherwise
+ * @debug: of the self-checks
  */
 struct vmx_vcpu {
 	struct vmm_vcpu vcpu;
@@ -189,6 +200,9 @@ struct vmx_vcpu {
 	u32 exit_reason;
 	u32 idt_vectoring;
 	u32 intr_info;
+#ifdef VMM_DEBUG
+	struct vmx_debug debug;
+#endif
 };
 
 static inline struct vmx_vcpu *to_vmx(struct vmm_vcpu *vcpu)
@@ -302,6 +316,15 @@ void vmx_call_nmi(void);
 /* exit.c */
 int vmx_handle_exit(struct vmm_vcpu *vcpu);
 int vmx_load_pdptes(struct vmx_vcpu *vmx);
+
+/* debug.c */
+#ifdef VMM_DEBUG
+void vmx_debug_flushed(struct vmx_vcpu *vmx);
+void vmx_debug_enter_irqoff(struct vmx_vcpu *vmx);
+#else
+static inline void vmx_debug_flushed(struct vmx_vcpu *vmx) { }
+static inline void vmx_debug_enter_irqoff(struct vmx_vcpu *vmx) { }
+#endif
 
 /* check.c */
 void vmx_check_report(struct vmx_vcpu *vmx);

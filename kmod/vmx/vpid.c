@@ -89,6 +89,7 @@ static void vmx_ept_flush(struct vmx_vcpu *vmx)
 		vmx_invept(VMX_EPT_EXTENT_CONTEXT, vmx_read(vmx, EPT_POINTER));
 	else
 		vmx_invept(VMX_EPT_EXTENT_GLOBAL, 0);
+	vmx_debug_flushed(vmx);
 }
 
 /**
