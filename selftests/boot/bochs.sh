@@ -40,6 +40,8 @@ boots()
 vid=/sys/module/vmm/parameters/vmx_vid
 if [ "$MACHINE" = vmx ]; then
 	ktap_plan 14
+	rmmod vmm_virtio vmm
+	modprobe vmm vmx_vid=1 && modprobe vmm_virtio
 	ktap "virtual-interrupt delivery is on" grep -qx '[Y1]' $vid
 	boots "vid on"
 	rmmod vmm_virtio vmm
