@@ -152,8 +152,6 @@ static bool vmm_inject_new_nmi(struct vmm_vcpu *vcpu, bool busy)
 		vmm_x86(inject_nmi)(vcpu);
 		busy = true;
 	}
-	if (ev->nmi_pending)
-		vmm_x86(nmi_window)(vcpu);
 	return busy;
 }
 
@@ -207,6 +205,9 @@ int vmm_prepare_events(struct vmm_vcpu *vcpu)
 	}
 	vmm_x86(irq_window)(vcpu, extint || vector >= 0);
 	vmm_x86(tpr_window)(vcpu, vmm_lapic_blocked(vcpu));
+	/* last, for a vendor may use the interrupt window for it */
+	if (ev->nmi_pending)
+		vmm_x86(nmi_window)(vcpu);
 	return 1;
 }
 

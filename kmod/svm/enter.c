@@ -277,6 +277,8 @@ static void svm_prepare(struct svm_vcpu *svm)
 	vmcb->save.rsp = vcpu->gpr[VMM_RSP];
 	vmcb->save.rip = vcpu->rip;
 	vmcb->save.rflags = vcpu->rflags | (svm->nmi_step ? X86_EFLAGS_TF : 0);
+	if (unlikely(svm->exit_at_once))
+		smp_send_reschedule(smp_processor_id());
 	/*
 	 * stays if the processor does not even start, because an emergency turned SVM off under
 	 * us
@@ -319,15 +321,24 @@ void svm_enter_irqoff(struct vmm_vcpu *vcpu)
 	vcpu->gpr[VMM_RSP] = vmcb->save.rsp;
 	vcpu->rip = vmcb->save.rip;
 	vcpu->rflags = vmcb->save.rflags;
-	if (unlikely(svm->nmi_step))
+	/* behind an IRET its flags are in force */
+	if (unlikely(svm->nmi_step) && !(svm->iret_pending && vcpu->rip != svm->iret_rip))
 		vcpu->rflags = (vcpu->rflags & ~X86_EFLAGS_TF) | svm->step_rflags;
 	vcpu->cr2 = vmcb->save.cr2;
 	vcpu->dr6 = vmcb->save.dr6;
 	vcpu->dr7 = vmcb->save.dr7;
 	svm->exit_code = (u32)vmcb->control.exit_code;
 	vmcb->control.tlb_control = SVM_TLB_KEEP;
-	/* nothing was loaded where the entry failed */
-	vmcb->control.clean = svm->exit_code == SVM_EXIT_INVALID ? 0 : SVM_CLEAN_ALL;
+	vmcb->control.clean = SVM_CLEAN_ALL;
+	if (unlikely(svm->exit_code == SVM_EXIT_INVALID)) {
+		/* nothing was loaded, and nothing flushed */
+		vmcb->control.clean = 0;
+		svm->asid_cpu = -1;
+	}
+	if (unlikely(svm->exit_at_once)) {
+		svm->exit_at_once = false;
+		vmm_make_request(vcpu, VMM_REQ_EVENT);
+	}
 
 	tpr = vmcb->control.int_ctl & SVM_INT_V_TPR;
 	if (unlikely(tpr != (u8)vmm_lapic_get_cr8(vcpu))) {

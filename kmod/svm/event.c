@@ -11,9 +11,14 @@
  *	inject NMI -> blocked --IRET exit--> iret_pending --RIP moved on--> open
  *	|  an NMI waits: set TF; the #DB exit is the sign that IRET retired
  *	+--------------------------------------------------------------> open
+ *
+ * In an interrupt shadow the interrupt window says when it is over, or TF where interrupts are off.
+ * While another event is injected an IPI to this CPU ends the guest behind its delivery, before the
+ * handler's first instruction.
  */
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
+#include <uapi/asm/debugreg.h>
 
 #include "../x86.h"
 #include "svm.h"
@@ -107,7 +112,16 @@ void svm_irq_window(struct vmm_vcpu *vcpu, bool open)
 	svm_tpr_window(vcpu, svm->cr8_window ? 0 : -1);
 }
 
-/* ask for an exit as soon as the guest can take an NMI */
+static void svm_start_nmi_step(struct svm_vcpu *svm)
+{
+	if (svm->nmi_step)
+		return;
+	svm->nmi_step = true;
+	svm->step_rflags = svm->vcpu.rflags & X86_EFLAGS_TF;
+	svm->step_dr6 = svm->vcpu.dr6;
+}
+
+/* ask for an exit as soon as the guest can take an NMI; the interrupt window is set already */
 void svm_nmi_window(struct vmm_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
@@ -117,22 +131,16 @@ void svm_nmi_window(struct vmm_vcpu *vcpu)
 		 * the IRET intercept is set for as long as NMIs are blocked; once it was hit,
 		 * wait for IRET to retire
 		 */
-		if (svm->iret_pending && !svm->nmi_step) {
-			svm->nmi_step = true;
-			svm->step_rflags = vcpu->rflags & X86_EFLAGS_TF;
-		}
+		if (svm->iret_pending)
+			svm_start_nmi_step(svm);
 		return;
 	}
-	/*
-	 * an interrupt shadow: it ends with the next instruction, and the interrupt window
-	 * opens there if IF is set; else step over it
-	 */
-	if (vcpu->rflags & X86_EFLAGS_IF) {
+	if (svm->vmcb->control.event_inj & SVM_EVENT_VALID)
+		svm->exit_at_once = true;
+	else if (vcpu->rflags & X86_EFLAGS_IF)
 		svm_irq_window(vcpu, true);
-	} else if (!svm->nmi_step) {
-		svm->nmi_step = true;
-		svm->step_rflags = vcpu->rflags & X86_EFLAGS_TF;
-	}
+	else
+		svm_start_nmi_step(svm);
 }
 
 /**
@@ -143,15 +151,18 @@ void svm_nmi_window(struct vmm_vcpu *vcpu)
  */
 bool svm_end_nmi_step(struct svm_vcpu *svm)
 {
-	bool ours;
+	struct vmm_vcpu *vcpu = &svm->vcpu;
 
 	if (!svm->nmi_step)
 		return false;
 	svm->nmi_step = false;
-	ours = !svm->step_rflags;
 	svm_nmi_is_blocked(svm);
-	vmm_make_request(&svm->vcpu, VMM_REQ_EVENT);
-	return ours;
+	vmm_make_request(vcpu, VMM_REQ_EVENT);
+	if (svm->step_rflags)
+		return false;
+	/* the guest has not stepped; but of a breakpoint that was hit, too, it has to hear */
+	vcpu->dr6 &= ~(u64)DR_STEP | (svm->step_dr6 & DR_STEP);
+	return !(vcpu->dr6 & ~svm->step_dr6 & DR_TRAP_BITS);
 }
 
 /* @vector waits for the guest to lower its task priority, -1 = none does */

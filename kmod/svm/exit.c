@@ -27,11 +27,11 @@ void svm_complete_events(struct svm_vcpu *svm)
 	u8 vector = info & SVM_EVENT_VECTOR;
 	bool ours;
 
+	c->event_inj = 0;
 	if (unlikely(svm->exit_code == SVM_EXIT_INVALID))
 		return;		/* nothing was delivered: ev still has it */
 
 	ours = ev->exc_injected && ev->exc.vector == vector && svm->soft_rip == svm->vcpu.rip;
-	c->event_inj = 0;
 	ev->exc_injected = false;
 	ev->nmi_injected = false;
 	ev->irq_injected = false;

@@ -201,6 +201,7 @@ void svm_vcpu_reset(struct vmm_vcpu *vcpu)
 	svm->nmi_blocked = false;
 	svm->iret_pending = false;
 	svm->nmi_step = false;
+	svm->exit_at_once = false;
 	svm->irq_window = false;
 	svm->cr8_window = false;
 	svm->asid_cpu = -1;

@@ -75,6 +75,8 @@ struct svm_debug {
  * @iret_rip: see @iret_pending
  * @nmi_step: TF was set by us to see that IRET retire
  * @step_rflags: the guest's own TF meanwhile
+ * @step_dr6: its DR6 before
+ * @exit_at_once: the next entry is to end as soon as what it injects is delivered
  * @irq_window: V_IRQ is set to learn when an interrupt can be taken
  * @cr8_window: a CR8 write may unblock an interrupt
  * @soft_rip: RIP at which #BP or #OF was injected last
@@ -96,6 +98,8 @@ struct svm_vcpu {
 	u64 iret_rip;
 	bool nmi_step;
 	u64 step_rflags;
+	u64 step_dr6;
+	bool exit_at_once;
 	bool irq_window;
 	bool cr8_window;
 	u64 soft_rip;

@@ -434,6 +434,66 @@ TEST_F(events, nmi_blocked_state)
 	EXPECT_EQ(T_CODE + 2, stack64(self->v, &r, 0));
 }
 
+/* an NMI that waits for the end of a shadow comes right behind it, though nothing else makes an exit */
+TEST_F(events, nmi_in_shadow)
+{
+	static const struct {
+		uint32_t shadow;
+		uint64_t rflags;
+	} c[] = {
+		{ VMM_EV_SHADOW_STI, 0x200 }, { VMM_EV_SHADOW_MOV_SS, 0x200 },
+		{ VMM_EV_SHADOW_MOV_SS, 0 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
+		struct vmm_events ev = { .flags = c[i].shadow | VMM_EV_NMI_PENDING,
+					 .nmi_pending = 1 };
+		struct vmm_debugregs d;
+		struct vmm_regs r;
+
+		t_load(self->vm, T_CODE, "\x90\x90\xeb\xfe", 4);	/* nop; nop; jmp . */
+		t_set_mode(self->v, T_LONG);
+		t_set_events(self->v, &ev);
+		t_get_regs(self->v, &r);
+		r.rflags |= c[i].rflags;
+		t_set_regs(self->v, &r);
+		ASSERT_TRUE(t_exits(self->v, VMM_EXIT_HALT)) TH_LOG("case %u", i);
+		EXPECT_EQ(2, vector_of(self->v, &r)) TH_LOG("case %u", i);
+		/* QEMU may be late by an instruction where the hypervisor enters in a shadow */
+		EXPECT_TRUE(stack64(self->v, &r, 0) == T_CODE + 1 ||
+			    (t_emulated() && stack64(self->v, &r, 0) == T_CODE + 2))
+		TH_LOG("case %u: 0x%lx", i, stack64(self->v, &r, 0));
+		EXPECT_EQ(c[i].rflags, stack64(self->v, &r, 2) & 0x300) TH_LOG("case %u", i);
+		ASSERT_OK(t_get(self->v->fd, VMM_STATE_DEBUGREGS, &d, sizeof(d)));
+		EXPECT_EQ(0, d.dr6 & 0xe00f) TH_LOG("case %u: a step of the hypervisor's", i);
+	}
+}
+
+/* an NMI that waits behind an exception comes before the handler's first instruction, and leaves no
+ * trace in the flags that the exception saved */
+TEST_F(events, nmi_behind_exception)
+{
+	struct vmm_events ev = { .flags = VMM_EV_EXC_PENDING | VMM_EV_NMI_PENDING,
+				 .exc_vector = 6, .nmi_pending = 1 };
+	uint64_t gate[2] = { 0x9000 | (uint64_t)T_CS64 << 16 | 0x8eull << 40, 0 };
+	uint64_t frame[5];
+	struct vmm_regs r;
+
+	t_load(self->vm, T_CODE, "\x90\xf4", 2);
+	t_load(self->vm, 0x9000, "\xeb\xfe", 2);	/* jmp . */
+	t_set_mode(self->v, T_LONG);
+	t_load(self->vm, T_IDT64 + 6 * 16, gate, 16);
+	t_set_events(self->v, &ev);
+	ASSERT_TRUE(t_exits(self->v, VMM_EXIT_HALT));
+	EXPECT_EQ(2, vector_of(self->v, &r));
+	EXPECT_EQ(0x9000, stack64(self->v, &r, 0));
+	memcpy(frame, t_gpa(self->vm, stack64(self->v, &r, 3), sizeof(frame)), sizeof(frame));
+	EXPECT_EQ(T_CODE, frame[0]);
+	EXPECT_EQ(0, frame[2] & 0x100) TH_LOG("a step of the hypervisor's is in the saved flags");
+	t_tables(self->vm);
+}
+
 /* takes every mapping of guest memory away: the next use of each page is a fault of the host */
 static void zap(struct t_vm *vm)
 {
