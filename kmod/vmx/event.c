@@ -199,10 +199,18 @@ void vmx_irq_window(struct vmm_vcpu *vcpu, bool open)
 	vmx_set_window(to_vmx(vcpu), CPU_BASED_INTR_WINDOW_EXITING, open);
 }
 
-/* ask for an exit as soon as the guest can take an NMI */
+/*
+ * Ask for an exit as soon as the guest can take an NMI. A processor may open that window in STI's
+ * shadow (SDM vol. 3, 26.2), where an NMI cannot be injected: that of interrupts opens behind it.
+ */
 void vmx_nmi_window(struct vmm_vcpu *vcpu)
 {
-	vmx_set_window(to_vmx(vcpu), CPU_BASED_NMI_WINDOW_EXITING, true);
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (vmx_interruptibility(vmx) & GUEST_INTR_STATE_STI)
+		vmx_irq_window(vcpu, true);
+	else
+		vmx_set_window(vmx, CPU_BASED_NMI_WINDOW_EXITING, true);
 }
 
 void vmx_close_nmi_window(struct vmx_vcpu *vmx)
