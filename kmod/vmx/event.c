@@ -139,7 +139,7 @@ void vmx_inject_exception(struct vmm_vcpu *vcpu)
 	if (vmx_pushes_error(exc->vector) && (vmx_get_cr0(vcpu) & X86_CR0_PE)) {
 		info |= INTR_INFO_DELIVER_CODE_MASK;
 		vmx_write(vmx, VM_ENTRY_EXCEPTION_ERROR_CODE,
-			  exc->has_error ? exc->error & GENMASK(14, 0) : 0);
+			  exc->has_error ? exc->error & GENMASK(15, 0) : 0);
 	}
 	vmx_write(vmx, VM_ENTRY_INTR_INFO_FIELD, info);
 }
