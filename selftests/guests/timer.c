@@ -255,9 +255,10 @@ void guest_timer_modes(u64 arg)
 	set(APIC_LVTT, APIC_DEADLINE | 0x40);
 	wait_ticks(ticks(n) * 2);
 	G_EXPECT_EQ(g_log.nr, 0);
-	g_wrmsr(MSR_TSC_DEADLINE, g_rdtsc() + 50000000);
+	/* far enough for a slow machine to get to the change before it */
+	g_wrmsr(MSR_TSC_DEADLINE, g_rdtsc() + 500000000);
 	set(APIC_LVTT, 0x40);
-	wait_ticks(100000000);
+	wait_ticks(600000000);
 	G_EXPECT_EQ(g_log.nr, 0);
 }
 

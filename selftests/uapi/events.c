@@ -12,34 +12,9 @@ FIXTURE(events)
 	struct t_vcpu *v;
 };
 
-/*
- * Bochs keeps NMIs blocked in one guest for the next, whatever that one's state says, until some
- * guest executes IRET.
- */
-static void unblock_nmis(void)
-{
-	static const uint16_t frame[3] = { T_CODE + 1, 0, 2 };
-	struct vmm_regs r;
-	struct t_vcpu *v;
-	struct t_vm *vm;
-
-	if (!t_bochs_vmx())
-		return;
-	vm = t_vm_new();
-	v = t_vcpu_new(vm, 0);
-	t_load(vm, T_CODE, "\xcf\xf4", 2);	/* iret; hlt */
-	t_set_mode(v, T_REAL);
-	t_get_regs(v, &r);
-	t_load(vm, r.gpr[VMM_RSP], frame, sizeof(frame));
-	if (t_run(v) != VMM_EXIT_HALT)
-		t_die("IRET did not reach HLT");
-	t_vcpu_free(v);
-	t_vm_free(vm);
-}
-
 FIXTURE_SETUP(events)
 {
-	unblock_nmis();
+	t_unblock_nmis();
 	self->vm = t_vm_new();
 	self->v = t_vcpu_new(self->vm, 0);
 	t_apic_enable(self->v);
@@ -549,7 +524,7 @@ TEST_F(events, delivery_through_faults)
 			if (c[i].irq)
 				ASSERT_OK(t_irq(self->vm, 0, vector));
 			if (c[i].nmi) {
-				unblock_nmis();
+				t_unblock_nmis();
 				ASSERT_OK(t_nmi(self->vm, 0));
 			}
 			ASSERT_TRUE(t_exits(self->v, VMM_EXIT_HALT)) TH_LOG("%s", c[i].name);

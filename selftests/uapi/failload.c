@@ -87,7 +87,7 @@ TEST(load)
 	virtio = module("vmm_virtio");
 	unload(&virtio, 0);
 	unload(&vmm, 0);
-	EXPECT_LE(2, t_fail_last(&f, &vmm, LAST, STEP));
+	EXPECT_LE(1, t_fail_last(&f, &vmm, LAST, STEP));
 	must_load(&vmm);
 	must_load(&virtio);
 }

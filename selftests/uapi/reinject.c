@@ -54,6 +54,7 @@ FIXTURE(reinject)
 
 FIXTURE_SETUP(reinject)
 {
+	t_unblock_nmis();
 	self->v = t_vcpu_new(t_delivery_vm(), 0);
 	t_limit_s = 10;
 }

@@ -180,6 +180,35 @@ static void set_segments(struct vmm_sregs *s, enum t_mode mode)
 	}
 }
 
+/*
+ * Bochs with VT-x keeps NMIs blocked in one guest for the next, whatever that one's state says, until
+ * some guest executes IRET.
+ */
+void t_unblock_nmis(void)
+{
+	static const uint32_t frame[3] = { T_CODE + 1, T_CS32, 2 };
+	struct vmm_regs r;
+	struct t_vcpu *v;
+	struct t_vm *vm;
+
+	if (!t_bochs_vmx())
+		return;
+	vm = t_vm_new();
+	v = t_vcpu_new(vm, 0);
+	t_load(vm, T_CODE, "\xcf\xf4", 2);	/* iret; hlt */
+	t_set_mode(v, T_PM32);
+	t_get_regs(v, &r);
+	r.gpr[VMM_RSP] -= sizeof(frame);
+	t_set_regs(v, &r);
+	t_load(vm, r.gpr[VMM_RSP], frame, sizeof(frame));
+	t_run(v);
+	t_get_regs(v, &r);
+	if (v->run->exit_reason != VMM_EXIT_HALT || r.rip != T_CODE + 2)
+		t_die("IRET did not reach HLT");
+	t_vcpu_free(v);
+	t_vm_free(vm);
+}
+
 /* t_set_mode - everything that a blob at T_CODE needs; the local APIC, XCR0 and MSRs but EFER stay
  */
 void t_set_mode(struct t_vcpu *v, enum t_mode mode)
@@ -189,6 +218,10 @@ void t_set_mode(struct t_vcpu *v, enum t_mode mode)
 	struct vmm_sregs s;
 
 	t_settle(v);
+	t_get_events(v, &ev);
+	if (ev.flags & VMM_EV_NMI_BLOCKED)
+		t_unblock_nmis();
+	ev = (struct vmm_events){ 0 };
 	if (!v->vm->tables)
 		t_tables(v->vm);
 	t_get_sregs(v, &s);

@@ -132,6 +132,7 @@ void t_sleep_ms(unsigned int ms);
 bool t_vmx(void);	/* the processor has VT-x, not AMD-V */
 bool t_bochs(void);	/* this machine is Bochs */
 bool t_bochs_vmx(void);	/* its Intel: keeps NMIs blocked from one guest to the next */
+void t_unblock_nmis(void); /* there: so that no guest before has to do with the next */
 bool t_bochs_svm(void);	/* its AMD: writes no DR6 where #DB is intercepted */
 bool t_emulated(
 	void); /* this machine is itself a guest or an emulator: its processor may have gaps */
