@@ -227,9 +227,9 @@ void guest_timer_deadline(u64 arg)
 	wait_ticks(5000000);
 	G_EXPECT_EQ(g_log.nr, 1);
 	/* disarmed */
-	g_wrmsr(MSR_TSC_DEADLINE, g_rdtsc() + 20000000);
+	g_wrmsr(MSR_TSC_DEADLINE, g_rdtsc() + 500000000);
 	g_wrmsr(MSR_TSC_DEADLINE, 0);
-	wait_ticks(40000000);
+	wait_ticks(600000000);
 	G_EXPECT_EQ(g_log.nr, 1);
 	/* the count registers have no effect in this mode */
 	set(APIC_TMICT, 1000);
