@@ -157,7 +157,7 @@ help:
 	@echo "make uninstall        removes them"
 	@echo "make load | unload    the modules into or out of the running kernel"
 	@echo "make demo             a Debian guest from its disk, in the test host (YES=1: ask nothing, HW=1: on this machine)"
-	@echo "make check            all tests, as .ci/run does; make check-quick: no debug kernel"
+	@echo "make check            the tests, as .ci/run does; make check-quick: no debug kernel"
 	@echo "make check-all        those and the lanes that take hours; check-svm, check-svm-bochs, check-vmx,"
 	@echo "                      check-debug: all lanes of that kind of test host"
 	@echo "make checkpatch       checkpatch --strict over the tree"
