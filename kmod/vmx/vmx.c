@@ -92,7 +92,7 @@ static int vmx_setup(void)
 		goto err_apicv;
 	vmx_debug_setup();
 	if (boot_cpu_has_bug(X86_BUG_L1TF) && !boot_cpu_has(X86_FEATURE_FLUSH_L1D))
-		pr_warn("vmm: without a microcode update guests can read the host's L1 data cache (L1TF)\n");
+		pr_warn("vmm: without a microcode update guests can read the host's L1 data cache (L1TF): install intel-microcode and reboot\n");
 	return 0;
 
 err_apicv:
