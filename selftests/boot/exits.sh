@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# test: when=all timeout=600 cpus=2
+# test: timeout=600 cpus=2
 #
 # Every exit status of vmmctl run, by a guest that does what its command line says; and
 # the last words of a guest, however it ends.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# test: when=all timeout=600 mem=3072
+# test: timeout=600 mem=3072
 #
 # Kernels of every kind: what boots and what it is told, what does not boot and what
 # vmmctl says to that.

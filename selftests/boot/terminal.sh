@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# test: when=all timeout=600 cpus=2
+# test: timeout=600 cpus=2
 #
 # vmmctl run on a terminal: keys reach the guest as they are, the escape key leaves and
 # is told at the start, and the terminal is afterwards what it was, however it ends.

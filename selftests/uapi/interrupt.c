@@ -320,7 +320,7 @@ T_BLOB(wanderer, 64,
 
 TEST_F(interrupt, migration)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int cpus = t_cpus();
 	struct t_thread t;
 	unsigned int n = 0;
 
@@ -334,7 +334,7 @@ TEST_F(interrupt, migration)
 		cpu_set_t set;
 
 		CPU_ZERO(&set);
-		CPU_SET(n++ % cpus, &set);
+		CPU_SET(t_cpu(n++ % cpus), &set);
 		pthread_setaffinity_np(t.id, sizeof(set), &set);
 		t_sleep_ms(3);
 	}
@@ -342,6 +342,53 @@ TEST_F(interrupt, migration)
 	EXPECT_EQ(0x1234567, self->v->report[0]);
 	EXPECT_EQ(20000, self->v->report[1]);
 	EXPECT_LT(3, n);
+}
+
+static volatile bool storm_over;
+
+static void *fpu_storm(void *arg)
+{
+	static __thread uint8_t fpu[512] __attribute__((aligned(16)));
+
+	t_pin((uintptr_t)arg);
+	asm volatile("fxsave %0" : "=m"(fpu));
+	while (!storm_over)
+		asm volatile("fxrstor %0" ::"m"(fpu));
+	return NULL;
+}
+
+/*
+ * A vCPU comes and goes on each processor in turn while the others restore FPU state all the time.
+ * An emulator's restore writes into the state of its first processor (testhost/README.md): with a
+ * vCPU there, this is the end of the host.
+ */
+TEST_F(interrupt, fpu_storm)
+{
+	unsigned int cpus = t_cpus(), i, k;
+	pthread_t storm[16];
+
+	if (cpus < 2)
+		SKIP(return, "one processor only");
+	if (cpus > 16)
+		cpus = 16;
+	/* mov %ds, %ax; out %ax, $0x80; jmp back */
+	t_load(self->vm, T_CODE, "\x8c\xd8\xe7\x80\xeb\xfa", 6);
+	t_set_mode(self->v, T_LONG);
+	for (k = 0; k < cpus; k++) {
+		storm_over = false;
+		t_pin(k);
+		for (i = 0; i < cpus; i++)
+			if (i != k)
+				ASSERT_EQ(0, pthread_create(&storm[i], NULL, fpu_storm, (void *)(uintptr_t)i));
+		for (i = 0; i < 5000; i++)
+			if (t_run(self->v) != VMM_EXIT_IO)
+				break;
+		EXPECT_EQ(5000, i);
+		storm_over = true;
+		for (i = 0; i < cpus; i++)
+			if (i != k)
+				pthread_join(storm[i], NULL);
+	}
 }
 
 /* more vCPUs than processors, all spinning: each gets its share, signals reach them */

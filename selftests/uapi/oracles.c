@@ -46,16 +46,6 @@ static void bystander_works(struct __test_metadata *_metadata)
 	EXPECT_TRUE(t_done(v));
 }
 
-static void pin(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		t_die("cannot run on CPU %u", cpu);
-}
-
 /* mov %ds, %ax; out %ax, $0x80; jmp back */
 static struct t_vcpu *talker(void)
 {
@@ -75,7 +65,7 @@ static void *spin(void *arg)
 {
 	struct spinner *s = arg;
 
-	pin(1);
+	t_pin(1);
 	s->ret = t_run(s->v);
 	return NULL;
 }
@@ -88,7 +78,7 @@ TEST(remote_flush)
 	unsigned int i, stuck = 0;
 	pthread_t thread;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+	if (t_cpus() < 2)
 		SKIP(return, "one CPU");
 	t_kicks();
 	t_load(s.v->vm, T_CODE, "\xff\x07\xeb\xfc", 4);	/* incl (%rdi); jmp back */
@@ -100,7 +90,7 @@ TEST(remote_flush)
 		r.gpr[VMM_RDI] = T_DATA;
 		t_set_regs(s.v, &r);
 	}
-	pin(0);
+	t_pin(0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, spin, &s));
 	for (i = 0; i < 200 && stuck < 500; i++) {
 		uint32_t last = *count;
@@ -125,7 +115,7 @@ TEST(flush_at_entry)
 	int ret = 0;
 	unsigned int i;
 
-	pin(0);
+	t_pin(0);
 	ASSERT_EQ(VMM_EXIT_IO, t_run(v));
 	for (i = 0; i < 3 && ret >= 0; i++) {
 		ASSERT_OK(t_region(v->vm, 0, 0, 0, 0, NULL));
@@ -145,7 +135,7 @@ TEST(changed_state)
 	unsigned int i;
 	int ret = 0;
 
-	pin(0);
+	t_pin(0);
 	ASSERT_EQ(VMM_EXIT_IO, t_run(v));
 	for (i = 0; i < 3 && ret >= 0; i++) {
 		t_get_sregs(v, &s);
@@ -157,20 +147,20 @@ TEST(changed_state)
 	bystander_works(_metadata);
 }
 
-/* what CPU 0 kept of a vCPU's control block is old once the vCPU has run on CPU 1, though no other
- * has run on CPU 0 meanwhile */
+/* what a CPU kept of a vCPU's control block is old once the vCPU has run on another, though no other
+ * vCPU has run on the first meanwhile */
 TEST(there_and_back)
 {
 	struct t_vcpu *v = talker();
 	unsigned int i;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+	if (t_cpus() < 2)
 		SKIP(return, "one CPU");
 	for (i = 0; i < 8; i++) {
 		struct vmm_regs r;
 		struct vmm_sregs s;
 
-		pin(i & 1);
+		t_pin(i & 1);
 		t_get_sregs(v, &s);
 		s.seg[VMM_SEG_DS].selector ^= 4;
 		t_set_sregs(v, &s);
@@ -203,13 +193,13 @@ TEST(lazy_host_state)
 
 	if (t_set_msr(v, 0xc0000103, 0x1234))
 		SKIP(return, "the guest has no TSC_AUX");
-	pin(1 % sysconf(_SC_NPROCESSORS_ONLN));
+	t_pin(1 % t_cpus());
 	for (i = 0; i < 3 && ret >= 0; i++)
 		ret = t_run(v);
 	EXPECT_EQ(wanted(PLANT_LAZY, VMM_EXIT_IO), ret);
 	/* RDTSCP or RDPID in the vDSO */
 	ASSERT_EQ(0, getcpu(&cpu, NULL));
-	EXPECT_EQ(1 % sysconf(_SC_NPROCESSORS_ONLN), cpu);
+	EXPECT_EQ(t_cpu(1 % t_cpus()), cpu);
 	bystander_works(_metadata);
 }
 

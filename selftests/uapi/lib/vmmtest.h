@@ -136,6 +136,9 @@ void t_unblock_nmis(void); /* there: so that no guest before has to do with the 
 bool t_bochs_svm(void);	/* its AMD: writes no DR6 where #DB is intercepted */
 bool t_emulated(
 	void); /* this machine is itself a guest or an emulator: its processor may have gaps */
+unsigned int t_cpus(void);	/* processors that this program may use */
+void t_pin(unsigned int n);	/* the calling thread to the n-th of them, from 0 */
+unsigned int t_cpu(unsigned int n); /* its number */
 long t_read_long(const char *path);	/* -1 if it cannot be read */
 bool t_write_file(const char *path, const char *text);
 
