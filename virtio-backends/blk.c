@@ -34,7 +34,7 @@
 
 #include "virtio.h"
 
-/* requests taken before the worker publishes and looks at signals */
+/* requests taken before the worker publishes */
 #define BLK_BATCH	64
 
 /* one transfer of the host; longer requests are done in parts, so that a guest cannot pin more */
@@ -602,7 +602,7 @@ static bool blk_serve(struct vdev_queue *q)
 	if (vdev_notify(q, false))
 		return false;
 	blk_start_plug(&plug);
-	for (left = BLK_BATCH; left; left--) {
+	for (left = BLK_BATCH; left && !signal_pending(current); left--) {
 		if (list_empty(&bq->free)) {
 			/* as many as there are descriptors: the next completion goes on */
 			more = false;

@@ -102,6 +102,15 @@ static unsigned int in_flight(const char *dev)
 	return reads + writes;
 }
 
+/* requests that the host's disk has read so far */
+static long reads_of(const char *dev)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", dev + 5);
+	return t_read_long(path);
+}
+
 FIXTURE(disk)
 {
 	struct t_vm *vm;
@@ -308,6 +317,48 @@ TEST_F(disk, stop_with_requests_in_flight)
 	for (i = 0; i < DEPTH; i++)
 		EXPECT_EQ(0, t_blk_status(self->vm, 3 * i));
 	EXPECT_EQ(T_BLK_NO_STATUS, t_blk_status(self->vm, 100)) TH_LOG("taken while STOP waited");
+	t_dev_quit(self->d);
+}
+
+/* without threads to block in, the queue's own waits for each request; a signal need not wait for all */
+static void *serve(void *arg)
+{
+	struct vmm_dev_work work = { .role = VMM_DEV_WORK_QUEUE };
+
+	return (void *)(long)t_ioctl(*(int *)arg, VMM_DEV_WORK, &work);
+}
+
+TEST_F(disk, signal_between_requests)
+{
+	struct vmm_blk_setup s = { .capacity = SECTORS, .queues = 1 };
+	unsigned int i;
+	pthread_t id;
+	void *ret;
+
+	make_disk("vmmtest", "512", DELAY_MS, self->dev, sizeof(self->dev));
+	self->fd = open(self->dev, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	s.fd = self->fd;
+	ASSERT_OK(t_ioctl(self->d->fd, VMM_BLK_SETUP, &s));
+	t_dev_prepare(self->d, FEATURES, QUEUE, 0);
+	ASSERT_OK(t_ioctl(self->d->fd, VMM_DEV_START, NULL));
+	for (i = 0; i < 8; i++) {
+		/* a MiB apart: no read ahead serves two */
+		t_blk_request(self->q, 3 * i, BLK_IN, 2048 * i, BUF + 4096 * i, 4096);
+		t_vq_add(self->q, 3 * i);
+	}
+	t_vq_notify(self->d, 0);
+	ASSERT_EQ(0, pthread_create(&id, NULL, serve, &self->d->fd));
+	while (!in_flight(self->dev))
+		t_sleep_ms(1);
+	pthread_kill(id, SIGUSR1);
+	pthread_join(id, &ret);
+	EXPECT_EQ(-EINTR, (long)ret);
+	EXPECT_GT(8, reads_of(self->dev));
+	t_dev_work(self->d, VMM_DEV_WORK_QUEUE, 0);
+	EXPECT_TRUE(t_vq_wait(self->q, 8, 30000 * t_scale()));
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ(0, t_blk_status(self->vm, 3 * i));
 	t_dev_quit(self->d);
 }
 
