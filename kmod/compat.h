@@ -61,6 +61,13 @@ static __always_inline void vmm_rcu_note_guest(void)
 #define VMM_ASM_NMI_HANDLER asm_exc_nmi_noist
 #endif
 
+/* a cache of our own: its objects lie beside no others, and its name goes with it */
+#ifdef VMM_HAVE_SLAB_NO_MERGE
+#define VMM_SLAB_NO_MERGE SLAB_NO_MERGE
+#else
+#define VMM_SLAB_NO_MERGE 0
+#endif
+
 #ifndef VMM_HAVE_UNTRAIN_RET_VM
 #define UNTRAIN_RET_VM UNTRAIN_RET
 #endif

@@ -708,7 +708,8 @@ int vmm_vcpu_create(struct vmm_vm *vm, const struct vmm_create_vcpu *arg)
 int vmm_vcpu_module_init(void)
 {
 	vmm_vcpu_cache = kmem_cache_create("vmm_vcpu", vmm_vendor->vcpu_size,
-					   __alignof__(struct vmm_vcpu), SLAB_ACCOUNT, NULL);
+					   __alignof__(struct vmm_vcpu),
+					   SLAB_ACCOUNT | VMM_SLAB_NO_MERGE, NULL);
 	if (!vmm_vcpu_cache)
 		return -ENOMEM;
 	preempt_notifier_inc();		/* flips a static key: once, not for each VM */

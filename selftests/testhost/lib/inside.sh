@@ -28,4 +28,23 @@ unload_vmm()
 		done
 		[ -d /sys/module/$m ] && say "module-busy: $m cannot be unloaded: $(rmmod $m 2>&1)"
 	done
+	[ -d /sys/module/vmm ] || module_traces
+}
+
+# What a module made must go with it. A link in /sys/kernel/slab stays where the kernel had merged
+# the cache with another.
+module_traces()
+{
+	local left
+
+	left=$({
+		ls -d /dev/vmm /sys/kernel/tracing/events/vmm* /sys/kernel/debug/vmm* \
+			/sys/class/misc/vmm
+		find /sys/kernel/slab -maxdepth 1 -name 'vmm*' -type d
+		grep -w vmm /proc/misc
+		grep -h '^vmm' /proc/slabinfo
+		grep -h 'vmm' /sys/devices/system/cpu/hotplug/states
+		grep -l '^vmm' /proc/[0-9]*/comm
+	} 2>/dev/null)
+	[ -z "$left" ] || say "module-traces: left of the modules: $left"
 }
