@@ -242,14 +242,18 @@ static int lapic_above(struct vmm_lapic *apic, u32 priority)
 }
 
 /**
- * vmm_lapic_look_again - the priority went down: request an injection if that lets a vector through
+ * vmm_lapic_look_again - TPR changed or an interrupt was ended: request a look at what can be
+ * injected if that concerns a vector
  * @apic: the local APIC
+ *
+ * One that only TPR holds back concerns it, too: from now on the vendor has to watch TPR, for the
+ * guest may lower it without an exit.
  *
  * Context: the owner, who needs no kick.
  */
 void vmm_lapic_look_again(struct vmm_lapic *apic)
 {
-	if (lapic_above(apic, apic->ppr) >= 0)
+	if (lapic_above(apic, lapic_calc_ppr(0, apic->isr_top)) >= 0)
 		vmm_make_request(apic->vcpu, VMM_REQ_EVENT);
 }
 

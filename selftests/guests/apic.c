@@ -219,6 +219,21 @@ void guest_apic_cr8(u64 arg)
 		G_EXPECT_EQ(g_log.nr, 1);
 		G_EXPECT_EQ(g_log.vector[0], 0xe0 - i);
 	}
+	/* first behind an interrupt in service, then, after its EOI, behind CR8 only */
+	g_log.nr = 0;
+	g_write_cr8(6);
+	self_ipi(0x51);
+	self_ipi(0x91);
+	breathe();
+	G_EXPECT_EQ(g_log.nr, 1);
+	G_EXPECT_EQ(g_log.vector[0], 0x91);
+	g_sti();
+	g_write_cr8(0);
+	g_pause();
+	g_pause();
+	g_cli();
+	G_EXPECT_EQ(g_log.nr, 2);
+	G_EXPECT_EQ(g_log.vector[1], 0x51);
 }
 
 static u32 ppr_seen[2];

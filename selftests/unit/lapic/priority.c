@@ -120,6 +120,29 @@ UNIT_TEST(blocked_only_by_tpr)
 	EXPECT_EQ(take(0), 0x91);
 }
 
+/* TPR has to be watched as soon as it is all that holds a vector back */
+UNIT_TEST(eoi_leaves_tpr_alone_in_the_way)
+{
+	world_start(1);
+	enable(0);
+	vmm_lapic_set_cr8(cpu(0), 6);
+	accept(0x91);
+	EXPECT_EQ(take(0), 0x91);
+	accept(0x51);
+	EXPECT(request(0, VMM_REQ_EVENT));
+	EXPECT_EQ(vmm_lapic_blocked(cpu(0)), -1);
+	wr(0, LAPIC_EOI, 0);
+	EXPECT_EQ(vmm_lapic_pending(cpu(0)), -1);
+	EXPECT_EQ(vmm_lapic_blocked(cpu(0)), 0x51);
+	EXPECT(request(0, VMM_REQ_EVENT));
+	/* and when TPR comes into the way of what could be taken */
+	vmm_lapic_set_cr8(cpu(0), 0);
+	EXPECT(request(0, VMM_REQ_EVENT));
+	vmm_lapic_set_cr8(cpu(0), 15);
+	EXPECT(request(0, VMM_REQ_EVENT));
+	EXPECT_EQ(vmm_lapic_blocked(cpu(0)), 0x51);
+}
+
 UNIT_TEST(cr8_and_tpr)
 {
 	world_start(1);
