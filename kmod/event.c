@@ -224,8 +224,9 @@ bool vmm_events_wake(struct vmm_vcpu *vcpu)
 
 	if (ev->exc_pending || ev->exc_injected || ev->nmi_injected || ev->irq_injected)
 		return true;
-	if (atomic_read(&vcpu->nmi_queued) || ev->nmi_pending)
-		return vmm_x86(nmi_allowed)(vcpu);
+	/* one that is blocked holds up no interrupt */
+	if ((atomic_read(&vcpu->nmi_queued) || ev->nmi_pending) && vmm_x86(nmi_allowed)(vcpu))
+		return true;
 	if (!vmm_x86(irq_allowed)(vcpu))
 		return false;
 	return vmm_lapic_pending(vcpu) >= 0 || vmm_lapic_extint(vcpu);

@@ -409,6 +409,29 @@ TEST_F(events, nmi_blocked_state)
 	EXPECT_EQ(T_CODE + 2, stack64(self->v, &r, 0));
 }
 
+/* an NMI that is blocked does not keep an interrupt from ending a HLT */
+TEST_F(events, interrupt_beside_blocked_nmi)
+{
+	struct vmm_events ev = { .flags = VMM_EV_NMI_BLOCKED | VMM_EV_NMI_PENDING,
+				 .nmi_pending = 1 };
+	struct vmm_regs r;
+	struct t_thread t;
+
+	t_load(self->vm, T_CODE, "\xfb\xf4\xf4", 3);	/* sti; hlt; hlt */
+	t_set_mode(self->v, T_LONG);
+	t_set_events(self->v, &ev);
+	t_kicks();
+	t_spawn(&t, self->v);
+	EXPECT_FALSE(t_ended_within(&t, 300))
+	TH_LOG("the vCPU did not wait: %s", t_exit_name(self->v->run->exit_reason));
+	ASSERT_OK(t_irq(self->vm, 0, 0x61));
+	ASSERT_TRUE(t_ended_within(&t, 10000)) TH_LOG("the interrupt did not wake it up");
+	EXPECT_EQ(T_EXIT, t_join(&t));
+	EXPECT_EQ(VMM_EXIT_HALT, self->v->run->exit_reason);
+	EXPECT_EQ(0x61, vector_of(self->v, &r));
+	EXPECT_EQ(T_CODE + 2, stack64(self->v, &r, 0));
+}
+
 /* an NMI that waits for the end of a shadow comes right behind it, though nothing else makes an exit */
 TEST_F(events, nmi_in_shadow)
 {
