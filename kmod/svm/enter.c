@@ -328,13 +328,15 @@ void svm_enter_irqoff(struct vmm_vcpu *vcpu)
 	vcpu->dr6 = vmcb->save.dr6;
 	vcpu->dr7 = vmcb->save.dr7;
 	svm->exit_code = (u32)vmcb->control.exit_code;
-	vmcb->control.tlb_control = SVM_TLB_KEEP;
 	vmcb->control.clean = SVM_CLEAN_ALL;
 	if (unlikely(svm->exit_code == SVM_EXIT_INVALID)) {
 		/* nothing was loaded, and nothing flushed */
 		vmcb->control.clean = 0;
 		svm->asid_cpu = -1;
+		if (vmcb->control.tlb_control == SVM_TLB_FLUSH_ALL)
+			this_cpu_write(svm_cpu.flush_all, true);
 	}
+	vmcb->control.tlb_control = SVM_TLB_KEEP;
 	if (unlikely(svm->exit_at_once)) {
 		svm->exit_at_once = false;
 		vmm_make_request(vcpu, VMM_REQ_EVENT);
