@@ -112,6 +112,7 @@ int svm_hardware_enable(void)
 
 	sc->max_asid = cpuid_ebx(0x8000000a) - 1;
 	sc->next_asid = sc->max_asid + 1; /* the first use starts a generation with a full flush */
+	sc->generation++;		/* and that is the next use: no vCPU's ASID counts */
 	sc->last_vmcb = NULL;
 
 	wrmsrl(MSR_EFER, efer | EFER_SVME);

@@ -67,8 +67,9 @@ static void vmx_invept(unsigned long type, u64 eptp)
  */
 void vmx_vpid_cpu_reset(void)
 {
-	/* the first use starts a generation, with a full flush */
+	/* the first use starts a generation, with a full flush; and that is the next entry */
 	this_cpu_write(vmx_vpids.next, VMX_MAX_VPID + 1);
+	this_cpu_inc(vmx_vpids.generation);
 }
 
 static void vmx_vpid_new(struct vmx_vcpu *vmx, struct vmx_vpids *vpids)
