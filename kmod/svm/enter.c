@@ -16,6 +16,7 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <asm/cpufeature.h>
+#include <asm/desc.h>
 #include <asm/io.h>
 #include <asm/fpu/api.h>
 #include <asm/mce.h>
@@ -224,9 +225,20 @@ void svm_forget_vmcb(const struct vmcb *vmcb)
 /**
  * svm_vcpu_put - the vCPU's thread leaves its CPU. Context: preemption off.
  * @vcpu: the vCPU
+ *
+ * Each exit has loaded LDTR as it was at the first entry. Another thread may have given the process
+ * another LDT since, and the one that LDTR points at is freed memory then. The kernel has changed
+ * the descriptor in this CPU's GDT, so take it from there.
  */
 void svm_vcpu_put(struct vmm_vcpu *vcpu)
 {
+	u16 ldt;
+
+	if (!to_svm(vcpu)->host_saved)
+		return;
+	store_ldt(ldt);
+	if (unlikely(ldt))
+		asm volatile("lldt %0" : : "r"(ldt));
 }
 
 static __always_inline void svm_clgi(void)

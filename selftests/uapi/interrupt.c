@@ -6,7 +6,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <asm/ldt.h>
 
 #include "harness.h"
 
@@ -342,6 +344,55 @@ TEST_F(interrupt, migration)
 	EXPECT_EQ(0x1234567, self->v->report[0]);
 	EXPECT_EQ(20000, self->v->report[1]);
 	EXPECT_LT(3, n);
+}
+
+/* the process's LDT has one segment, with this limit */
+static int set_ldt(unsigned int limit)
+{
+	struct user_desc d = { .limit = limit, .seg_32bit = 1, .useable = 1 };
+
+	return syscall(SYS_modify_ldt, 1, &d, sizeof(d)) ? -errno : 0;
+}
+
+/* the limit that this thread finds there, 0 = no such segment */
+static unsigned int ldt_limit(void)
+{
+	unsigned int limit = 0, selector = 7;
+
+	asm volatile("lsl %1, %0" : "+r"(limit) : "r"(selector) : "cc");
+	return limit;
+}
+
+static void *ldt_main(void *arg)
+{
+	pthread_t target = *(pthread_t *)arg;
+
+	t_sleep_ms(100);
+	set_ldt(ldt_limit() + 1);
+	t_sleep_ms(100);
+	pthread_kill(target, SIGUSR1);
+	return NULL;
+}
+
+/*
+ * Another thread gives the process a new LDT while a vCPU runs: the old one is freed, and the
+ * vCPU's thread must come back with the new one.
+ */
+TEST_F(interrupt, ldt_replaced)
+{
+	pthread_t self_id = pthread_self(), id;
+	unsigned int i;
+
+	/* a kernel that is itself a paravirtual guest may take an LDT and not load it */
+	if (set_ldt(0x100) || ldt_limit() != 0x100)
+		SKIP(return, "this kernel gives processes no LDT");
+	t_blob(self->v, T_LONG, spin_quiet, spin_quiet_end);
+	for (i = 1; i <= 5; i++) {
+		ASSERT_EQ(0, pthread_create(&id, NULL, ldt_main, &self_id));
+		EXPECT_EQ(-EINTR, t_run(self->v));
+		ASSERT_EQ(0x100 + i, ldt_limit());
+		pthread_join(id, NULL);
+	}
 }
 
 static volatile bool storm_over;
