@@ -16,6 +16,7 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <asm/cpufeature.h>
+#include <asm/debugreg.h>
 #include <asm/desc.h>
 #include <asm/io.h>
 #include <asm/fpu/api.h>
@@ -316,6 +317,7 @@ void svm_enter_irqoff(struct vmm_vcpu *vcpu)
 {
 	struct svm_vcpu *svm = to_svm(vcpu);
 	struct vmcb *vmcb = svm->vmcb;
+	unsigned long debugctl;
 	u8 tpr;
 
 	svm_prepare(svm);
@@ -324,11 +326,19 @@ void svm_enter_irqoff(struct vmm_vcpu *vcpu)
 	else
 		svm->entry.spec_host = this_cpu_read(x86_spec_ctrl_current);
 
+	/* the guest's is 0; without LBR virtualization the processor leaves the host's in force */
+	debugctl = get_debugctlmsr();
+	if (unlikely(debugctl))
+		update_debugctlmsr(0);
+
 	svm_debug_enter_irqoff(svm);
 	svm_clgi();
 	svm_run(svm);
 	svm_stgi();
 	svm_debug_exit_irqoff(svm);
+
+	if (unlikely(debugctl))
+		update_debugctlmsr(debugctl);
 
 	vcpu->gpr[VMM_RAX] = vmcb->save.rax;
 	vcpu->gpr[VMM_RSP] = vmcb->save.rsp;
