@@ -3,6 +3,8 @@
  * Exits of a VT-x guest (SDM vol. 3, appendix C): every basic reason that can come has its case;
  * what cannot come, because nothing asks for it, ends the VM with the reason named.
  */
+#include <asm/cpu.h>
+#include <asm/cpufeature.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 
@@ -195,6 +197,30 @@ static int vmx_handle_fail(struct vmx_vcpu *vmx)
 	return 0;
 }
 
+/*
+ * The guest's own alignment check, or the host's detection of split locks, which is on for guests,
+ * too, and of which CPUID tells them nothing? A guest that has no use for #AC cannot mean it.
+ */
+static bool vmx_ac_is_guests(struct vmx_vcpu *vmx)
+{
+	return !boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) ||
+	       (vmx_get_cpl(&vmx->vcpu) == 3 && (vmx->vcpu.rflags & X86_EFLAGS_AC) &&
+		(vmx_get_cr0(&vmx->vcpu) & X86_CR0_AM));
+}
+
+static int vmx_handle_ac(struct vmx_vcpu *vmx)
+{
+	if (vmx_ac_is_guests(vmx))
+		vmm_queue_exception_error(&vmx->vcpu, X86_TRAP_AC, 0);
+	else
+		/*
+		 * as for a process: warn, and let it through this time; or, where the host
+		 * says so, SIGBUS, with which VMM_RUN ends
+		 */
+		handle_guest_split_lock(vmx->vcpu.rip);
+	return 1;
+}
+
 static int vmx_handle_exception(struct vmx_vcpu *vmx)
 {
 	struct vmm_vcpu *vcpu = &vmx->vcpu;
@@ -208,8 +234,7 @@ static int vmx_handle_exception(struct vmx_vcpu *vmx)
 	case X86_TRAP_DB:
 		return vmx_handle_db(vmx);
 	case X86_TRAP_AC:
-		vmm_queue_exception_error(vcpu, X86_TRAP_AC, 0);
-		return 1;
+		return vmx_handle_ac(vmx);
 	case X86_TRAP_MC:		/* likewise */
 		return 1;
 	default:
