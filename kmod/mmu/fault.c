@@ -41,6 +41,7 @@
  * @seq: mmu_seq before GUP
  * @page: what GUP returned, with a reference
  * @write: the access
+ * @exec: likewise
  * @writable: the page may be written without breaking COW
  */
 struct fault {
@@ -51,6 +52,7 @@ struct fault {
 	unsigned long seq;
 	struct page *page;
 	bool write;
+	bool exec;
 	bool writable;
 };
 
@@ -192,7 +194,7 @@ static unsigned int __choose_level(const struct fault *f)
 {
 	unsigned int level;
 
-	if (vmm_mmu_fmt.max_level == 1)
+	if (vmm_mmu_fmt.max_level == 1 || (f->exec && vmm_mmu_fmt.nx_huge))
 		return 1;
 	level = min(host_level(f), vmm_mmu_fmt.max_level);
 	while (level > 1 && !__leaf_fits(f, level))
@@ -208,6 +210,8 @@ static u64 make_leaf(const struct fault *f, unsigned int level)
 
 	if (level > 1)
 		spte |= fmt->leaf;
+	if (level > 1 && fmt->nx_huge)
+		spte &= ~fmt->exec;
 	if (f->writable)
 		spte |= fmt->writable;
 	if (f->write)
@@ -217,7 +221,17 @@ static u64 make_leaf(const struct fault *f, unsigned int level)
 
 static bool permits(u64 spte, const struct fault *f)
 {
-	return !f->write || (spte & vmm_mmu_fmt.writable);
+	return (!f->write || (spte & vmm_mmu_fmt.writable)) &&
+	       (!f->exec || (spte & vmm_mmu_fmt.exec) == vmm_mmu_fmt.exec);
+}
+
+/*
+ * A table that stays although a leaf could be in its place: it may be there for a fetch, and the
+ * two would take turns.
+ */
+static bool keeps_table(u64 spte, unsigned int level)
+{
+	return vmm_mmu_fmt.nx_huge && level > 1 && spte && !vmm_spte_is_leaf(spte, level);
 }
 
 /*
@@ -236,7 +250,7 @@ static void __install(struct vmm_vcpu *vcpu, const struct fault *f)
 	u64 spte, new;
 
 	vmm_zap_init(&zap, f->vm);
-	while (level > target) {
+	while (level > target || keeps_table(READ_ONCE(*sptep), level)) {
 		spte = READ_ONCE(*sptep);
 		if (vmm_spte_is_leaf(spte, level)) {
 			if (permits(spte, f))
@@ -306,8 +320,8 @@ static int try_fault(struct vmm_vcpu *vcpu, struct fault *f)
  * vmm_mmu_fault - resolve a second-level fault
  * @vcpu: the vCPU that faulted
  * @gpa: guest physical address of the access, any value
- * @access: VMM_ACC_*; only VMM_ACC_WRITE makes a difference. A write's page may be read and
- *	executed, too.
+ * @access: VMM_ACC_*. Memory that can be read can be executed, but for huge pages where the format
+ *	says so.
  *
  * Context: the owner, current->mm == vm->mm, vm->srcu held for reading since before the call, no
  * lock; may sleep.
@@ -327,6 +341,7 @@ int vmm_mmu_fault(struct vmm_vcpu *vcpu, gpa_t gpa, u32 access)
 		.vm = vm,
 		.gfn = gpa >> PAGE_SHIFT,
 		.write = access & VMM_ACC_WRITE,
+		.exec = access & VMM_ACC_EXEC,
 	};
 	unsigned int tries;
 	int ret;

@@ -63,6 +63,7 @@ void vmm_mark_dirty(struct vmm_vm *vm, gpa_t gpa, u64 len);
  * @accessed: bit the processor sets, 0 if none
  * @dirty: likewise
  * @memtype: leaf bits of write-back memory
+ * @nx_huge: leaves that are not 4 KiB ones are mapped without @exec
  */
 struct vmm_mmu_format {
 	unsigned int levels;
@@ -77,6 +78,7 @@ struct vmm_mmu_format {
 	u64 accessed;
 	u64 dirty;
 	u64 memtype;
+	bool nx_huge;
 };
 
 unsigned int vmm_mmu_gpa_bits(void);

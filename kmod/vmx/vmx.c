@@ -4,6 +4,7 @@
  * VMCS, and the vendor table.
  */
 #include <linux/bits.h>
+#include <linux/cpu.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <asm/cpufeature.h>
@@ -22,6 +23,20 @@
 #define VMX_EPT_MEMTYPE_WB	6ull
 #define VMX_EPT_LEVELS		4
 
+static bool vmx_nx_huge;
+module_param(vmx_nx_huge, bool, 0444);
+MODULE_PARM_DESC(vmx_nx_huge, "VT-x: execute from 4 KiB pages only, on every processor");
+
+/*
+ * Some processors stop with a machine check when code changes the size of the page that it is
+ * fetched from ("iTLB multihit", CVE-2018-12207), which a guest does in its own tables. With EPT's
+ * part of the translation at 4 KiB, all of it is.
+ */
+static bool vmx_needs_nx_huge(void)
+{
+	return vmx_nx_huge || (boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off());
+}
+
 /* EPT entries (SDM vol. 3, 29.3.2). The host's memory types rule: guests' PATs are ignored. */
 static int vmx_mmu_init(void)
 {
@@ -36,6 +51,7 @@ static int vmx_mmu_init(void)
 		.accessed = vmx_caps.ept_ad ? VMX_EPT_ACCESS_BIT : 0,
 		.dirty = vmx_caps.ept_ad ? VMX_EPT_DIRTY_BIT : 0,
 		.memtype = VMX_EPT_MEMTYPE_WB << VMX_EPT_MT_EPTE_SHIFT | VMX_EPT_IPAT_BIT,
+		.nx_huge = vmx_needs_nx_huge(),
 	};
 
 	return vmm_mmu_module_init(&ept);

@@ -528,6 +528,42 @@ TEST_F(mem, huge_pages)
 	ASSERT_TRUE(guest_reads(self->v, FAR + 5 * M2, 7, PAGE, 1 + 5 * 512));
 }
 
+/*
+ * Code and data in one huge page: where huge pages cannot be executed, the two do not take turns
+ * at the page's size.
+ */
+T_BLOB(huge_code, 64,
+	"1: incq huge_code + 0x100000(%rip); incq huge_code + 0x1800(%rip)\n"
+	"dec %ecx; jnz 1b; hlt");
+
+TEST_F(mem, code_in_huge_page)
+{
+	uint8_t *a = t_alloc(M2, M2);
+	struct vmm_regs r;
+	unsigned int i;
+	uint64_t npf;
+
+	madvise(a, M2, MADV_HUGEPAGE);
+	memset(a, 0, M2);
+	memcpy(a, huge_code, huge_code_end - huge_code);
+	ASSERT_OK(t_region(self->vm, 1, 0, FAR, M2, a));
+	npf = t_stat(self->vm->fd, VMM_STAT_EXIT_NPF);
+	for (i = 1; i <= 2; i++) {
+		t_set_mode(self->v, T_LONG);
+		t_get_regs(self->v, &r);
+		r.rip = FAR;
+		r.gpr[VMM_RCX] = 1000;
+		t_set_regs(self->v, &r);
+		ASSERT_TRUE(t_exits(self->v, VMM_EXIT_HALT));
+		EXPECT_EQ(1000 * i, *(uint64_t *)(a + 0x100000));
+		EXPECT_EQ(1000 * i, *(uint64_t *)(a + 0x1800));
+		/* data first, the second time */
+		ASSERT_EQ(0, madvise(a + M2 - PAGE, PAGE, MADV_DONTNEED));
+		ASSERT_TRUE(guest_writes(self->v, FAR + M2 / 4, 16, PAGE, 1));
+	}
+	EXPECT_GT(npf + 200, t_stat(self->vm->fd, VMM_STAT_EXIT_NPF));
+}
+
 /* guest and host addresses that are not congruent modulo 2 MiB: only small mappings, and the right
  * contents */
 TEST_F(mem, incongruent)
