@@ -406,6 +406,9 @@ int vdev_drain(struct vdev *dev)
 	for (q = dev->queues; q < dev->queues + dev->nr_queues; q++) {
 		wake_up(&q->wait);	/* from its file's wait queue to its own */
 		while ((left = queue_drain_step(q)) > 0) {
+			/* jobs left behind are not run then, and would end each wait at once */
+			if (signal_pending(current))
+				return -EINTR;
 			if (wait_event_interruptible(dev->drain, !llist_empty(&q->done) ||
 						     !READ_ONCE(q->inflight) || jobs_orphaned(dev)))
 				return -EINTR;

@@ -362,6 +362,60 @@ TEST_F(disk, signal_between_requests)
 	t_dev_quit(self->d);
 }
 
+/* the pool went, and STOP does what it left; a signal ends that after the request at hand */
+static void *lend(void *arg)
+{
+	struct vmm_dev_work work = { .role = VMM_DEV_WORK_BLOCKING };
+
+	return (void *)(long)t_ioctl(*(int *)arg, VMM_DEV_WORK, &work);
+}
+
+TEST_F(disk, signal_while_stop_does_the_work)
+{
+	struct vmm_blk_setup s = { .capacity = SECTORS, .queues = 1 };
+	pthread_t queue, pool, stop;
+	unsigned int i;
+	void *ret;
+
+	make_disk("vmmtest", "512", DELAY_MS, self->dev, sizeof(self->dev));
+	self->fd = open(self->dev, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	s.fd = self->fd;
+	ASSERT_OK(t_ioctl(self->d->fd, VMM_BLK_SETUP, &s));
+	t_dev_prepare(self->d, FEATURES, QUEUE, 0);
+	ASSERT_OK(t_ioctl(self->d->fd, VMM_DEV_START, NULL));
+	for (i = 0; i < 8; i++) {
+		/* a MiB apart: no read ahead serves two */
+		t_blk_request(self->q, 3 * i, BLK_IN, 2048 * i, BUF + 4096 * i, 4096);
+		t_vq_add(self->q, 3 * i);
+	}
+	ASSERT_EQ(0, pthread_create(&pool, NULL, lend, &self->d->fd));
+	t_sleep_ms(100);
+	ASSERT_EQ(0, pthread_create(&queue, NULL, serve, &self->d->fd));
+	while (!in_flight(self->dev))
+		t_sleep_ms(1);
+	/* by now the queue's thread has handed on all of them */
+	t_sleep_ms(DELAY_MS / 2);
+	pthread_kill(queue, SIGUSR1);
+	pthread_join(queue, &ret);
+	EXPECT_EQ(-EINTR, (long)ret);
+	pthread_kill(pool, SIGUSR1);
+	pthread_join(pool, &ret);
+	EXPECT_EQ(-EINTR, (long)ret);
+	EXPECT_GT(8, reads_of(self->dev));
+
+	ASSERT_EQ(0, pthread_create(&stop, NULL, stop_it, &self->d->fd));
+	while (!in_flight(self->dev))
+		t_sleep_ms(1);
+	pthread_kill(stop, SIGUSR1);
+	pthread_join(stop, &ret);
+	EXPECT_EQ(-EINTR, (long)ret);
+	EXPECT_GT(8, reads_of(self->dev));
+	EXPECT_OK(t_ioctl(self->d->fd, VMM_DEV_STOP, NULL));
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ(0, t_blk_status(self->vm, 3 * i));
+}
+
 /* the process ends with requests in flight: nothing is left of it when they are over */
 TEST_F(disk, killed_with_requests_in_flight)
 {
