@@ -93,17 +93,21 @@ static void __attribute__((noreturn)) child(struct boot_search *s, bool want_ker
 static int run_child(struct boot_search *s, bool want_kernel, struct answer *answer,
 		     struct error *e)
 {
-	int status;
+	void (*on_child)(int sig);
+	int status = -1;
 	pid_t pid;
 
 	answer->ret = -1;
+	/* ignored, as some start their programs, it would leave no status to be fetched */
+	on_child = signal(SIGCHLD, SIG_DFL);
 	pid = fork();
-	if (pid < 0)
-		return error_set(e, "fork: %s", strerror(errno));
 	if (!pid)
 		child(s, want_kernel, answer);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	signal(SIGCHLD, on_child);
+	if (pid < 0)
+		return error_set(e, "fork: %s", strerror(errno));
 
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
 		return error_set(e, "disk %s: its file system was not read in %d s;\n"

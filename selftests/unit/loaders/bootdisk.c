@@ -3,6 +3,7 @@
  * Kernels found on disks that mkfs.ext4 made.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -98,6 +99,24 @@ UNIT_TEST(bootdisk_whole_disk)
 		EXPECT_STREQ(f.root_uuid, UUID);
 		release(&f);
 	}
+	drop_disk();
+}
+
+/* who started vmmctl ignored SIGCHLD, and vmmctl inherits that */
+UNIT_TEST(bootdisk_sigchld_ignored)
+{
+	struct boot_files f;
+	struct error e;
+
+	ASSERT(make_disk(DEBIAN, EXT4));
+	signal(SIGCHLD, SIG_IGN);
+	if (find(true, &f, &e)) {
+		FAIL("%s", e.text);
+	} else {
+		EXPECT_MEMEQ(f.kernel.data, "new\n", 4);
+		release(&f);
+	}
+	EXPECT(signal(SIGCHLD, SIG_DFL) == SIG_IGN);
 	drop_disk();
 }
 
