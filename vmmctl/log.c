@@ -3,6 +3,8 @@
  * What vmmctl says to its user, on standard error, each message in one write: other threads and
  * the guest print as well.
  */
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,9 @@
 
 #include "terminal.h"
 #include "vmmctl.h"
+
+/* how long a warning waits for a reader that stands still; it is dropped then */
+#define WARN_MS	5000
 
 /* A terminal in raw mode does not return the carriage by itself. */
 static size_t add_carriage_returns(char *dst, size_t room, const char *src)
@@ -25,7 +30,18 @@ static size_t add_carriage_returns(char *dst, size_t room, const char *src)
 	return n;
 }
 
-static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list ap)
+static bool has_room(int timeout_ms)
+{
+	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	int n;
+
+	do {
+		n = poll(&pfd, 1, timeout_ms);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static void __attribute__((format(printf, 2, 0))) say(int timeout_ms, const char *fmt, va_list ap)
 {
 	char text[4096], out[sizeof(text) + 256];
 	const char *p = out;
@@ -43,8 +59,11 @@ static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list a
 	}
 
 	while (len) {
-		ssize_t n = write(STDERR_FILENO, p, len);
+		ssize_t n;
 
+		if (!has_room(timeout_ms))
+			return;
+		n = write(STDERR_FILENO, p, len);
 		if (n <= 0)
 			return;
 		p += n;
@@ -58,7 +77,7 @@ void die_usage(const char *fmt, ...)
 
 	terminal_restore();
 	va_start(ap, fmt);
-	say(fmt, ap);
+	say(-1, fmt, ap);
 	va_end(ap);
 	_exit(STATUS_USAGE);
 }
@@ -73,17 +92,18 @@ void die(const char *fmt, ...)
 
 	terminal_restore();
 	va_start(ap, fmt);
-	say(fmt, ap);
+	say(-1, fmt, ap);
 	va_end(ap);
 	_exit(STATUS_HOST_ERROR);
 }
 
+/* The thread has other things to do, to end vmmctl among them: it does not wait for ever. */
 void warn(const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(fmt, ap);
+	say(WARN_MS, fmt, ap);
 	va_end(ap);
 }
 

@@ -95,13 +95,13 @@ static void request_stop(struct session *s)
 		return;
 	}
 	s->stopping = true;
+	loop_timer_set(&s->deadline, clock_ns() + s->vm->opt->stop_deadline * NSEC_PER_SEC);
+	acpi_power_button(s->vm);
 	if (s->tty && s->vm->opt->escape >= 0)
 		warn("pressed the guest's power button; it has %u s, %s again kills it",
 		     s->vm->opt->stop_deadline, escape_name(s->vm->opt->escape, key));
 	else
 		warn("pressed the guest's power button; it has %u s", s->vm->opt->stop_deadline);
-	loop_timer_set(&s->deadline, clock_ns() + s->vm->opt->stop_deadline * NSEC_PER_SEC);
-	acpi_power_button(s->vm);
 }
 
 static void on_escape(void *opaque)

@@ -261,6 +261,32 @@ UNIT_TEST(run_mistakes)
 	EXPECT_EQ(parse_status("-d|x", message, sizeof(message)), 100);
 }
 
+/* Standard error is a pipe that nobody empties: the warning is lost, and vmmctl goes on. */
+UNIT_TEST(warn_without_reader)
+{
+	char fill[4096] = "";
+	int fds[2], status;
+	pid_t pid;
+
+	ASSERT_EQ(pipe(fds), 0);
+	fcntl(fds[1], F_SETFL, O_NONBLOCK);
+	while (write(fds[1], fill, sizeof(fill)) > 0)
+		;
+	fcntl(fds[1], F_SETFL, 0);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		dup2(fds[1], 2);
+		alarm(20);
+		warn("nobody reads this");
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	EXPECT(WIFEXITED(status) && !WEXITSTATUS(status));
+	close(fds[0]);
+	close(fds[1]);
+}
+
 UNIT_TEST(cmdline_words)
 {
 	EXPECT(cmdline_has("root=/dev/vda", "root="));
