@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -29,6 +30,7 @@
 
 #define DEFAULT_QUEUE_SIZE 256
 #define END_MS		5000
+#define LAST_STOP_MS	500
 #define COMPLAIN_NS	(60 * NSEC_PER_SEC)
 
 static bool vm_ended(const struct virtio_dev *v)
@@ -459,6 +461,37 @@ int virtio_dev_run(struct virtio_dev *v, unsigned int blocking)
 	return ret;
 }
 
+static void *last_stop_thread(void *arg)
+{
+	struct virtio_dev *v = arg;
+	int ret;
+
+	do {
+		ret = vmm_ioctl(v->fd, VMM_DEV_STOP, NULL);
+	} while (ret == -EINTR && !atomic_load(&v->hopeless));
+	return NULL;
+}
+
+/*
+ * The close of a device waits, deaf to signals, for what is in flight, and direct I/O is so without
+ * a thread that would be seen to hang.
+ */
+static int last_stop(struct virtio_dev *v)
+{
+	pthread_t thread;
+	struct timespec ts;
+
+	if (thread_start(&thread, "last-stop", last_stop_thread, v))
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += END_MS / 1000;
+	if (!pthread_timedjoin_np(thread, NULL, &ts))
+		return 0;
+	atomic_store(&v->hopeless, true);
+	thread_end(thread, LAST_STOP_MS);
+	return -ETIMEDOUT;
+}
+
 int virtio_dev_end(struct virtio_dev *v)
 {
 	unsigned int i;
@@ -469,6 +502,9 @@ int virtio_dev_end(struct virtio_dev *v)
 	pthread_mutex_lock(&v->pci.lock);
 	ret = v->stopping ? -ETIMEDOUT : 0;
 	pthread_mutex_unlock(&v->pci.lock);
+	/* before the threads go: they do what is left */
+	if (!ret && v->running)
+		ret = last_stop(v);
 	dev_ioctl(v, VMM_DEV_QUIT, NULL);
 	for (i = 0; i < v->nr_workers; i++)
 		if (v->worker[i].started && thread_end(v->worker[i].thread, END_MS))

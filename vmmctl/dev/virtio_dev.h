@@ -64,6 +64,7 @@ struct virtio_worker {
  * @port_len: [d] how many ports, 0 = none
  * @port_changed: [d] the kernel does not know it yet
  * @ending: [a] the VM is torn down
+ * @hopeless: [a] what is in flight even then is not waited for any longer
  * @device_select: [d] device_feature_select
  * @driver_select: [d] driver_feature_select
  * @driver_features: [d] what the driver accepted
@@ -94,7 +95,7 @@ struct virtio_dev {
 	uint64_t port;
 	uint32_t port_len;
 	bool port_changed;
-	atomic_bool ending;
+	atomic_bool ending, hopeless;
 
 	uint32_t device_select, driver_select;
 	uint64_t driver_features;

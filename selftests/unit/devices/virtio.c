@@ -11,6 +11,7 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_pci.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../../vmmctl/dev/virtio_blk.h"
@@ -451,6 +452,28 @@ UNIT_TEST(virtio_reset_takes_long)
 	/* the port that moved meanwhile */
 	EXPECT_EQ(k->notify.addr, 0xd000);
 	machine_end();
+}
+
+/*
+ * Requests in flight on a dead disk, and no thread that hangs: the end of the VM does not wait for
+ * them. In a process of its own, for much is left behind.
+ */
+UNIT_TEST(virtio_end_with_requests_in_flight)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		start_console();
+		run_console(0, 1);
+		k->hold_stop = true;
+		machine_end();
+		_exit(vm.devices && k->quit && fcntl(k->fd, F_GETFD) >= 0 ? 0 : 1);
+	}
+	waitpid(pid, &status, 0);
+	EXPECT(WIFEXITED(status) && !WEXITSTATUS(status));
 }
 
 UNIT_TEST(virtio_broken_ring)
