@@ -18,9 +18,12 @@
 
 #define INPUT_SIZE	65536
 #define OUTPUT_SIZE	65536
+/* so that a write to a slow reader returns when it has taken some */
+#define WRITE_MAX	4096u
 
 /**
- * struct console - see console.h; everything but @out_rd and @done_fd is the I/O thread's alone
+ * struct console - see console.h; everything but @out_rd, @written and @done_fd is the I/O thread's
+ *	alone
  * @vm: the VM
  * @loop: where the watches are
  * @escape: the escape key's function; @opaque: its argument
@@ -39,6 +42,7 @@
  * @out_rd: hvc: our end of the output pipe
  * @out_wr: hvc: the kernel's
  * @writer: hvc: the thread that writes
+ * @written: [a] bytes that it has written
  * @done_fd: eventfd, @writer is through
  * @done_watch: that
  * @done: whom to tell
@@ -57,6 +61,7 @@ struct console {
 	struct loop_watch stdin_watch, room_watch;
 	int in_rd, in_wr, out_rd, out_wr;
 	pthread_t writer;
+	atomic_ullong written;
 	int done_fd;
 	struct loop_watch done_watch;
 	bool *done;
@@ -204,10 +209,10 @@ static void serial_has_room(void *opaque)
 }
 
 /* true: written, or there is nobody to write for */
-static bool write_out(const uint8_t *p, size_t len)
+static bool write_out(struct console *c, const uint8_t *p, size_t len)
 {
 	while (len) {
-		ssize_t n = write(STDOUT_FILENO, p, len);
+		ssize_t n = write(STDOUT_FILENO, p, len < WRITE_MAX ? len : WRITE_MAX);
 
 		if (n < 0 && errno == EAGAIN) {
 			struct pollfd pfd = { .fd = STDOUT_FILENO, .events = POLLOUT };
@@ -219,6 +224,7 @@ static bool write_out(const uint8_t *p, size_t len)
 			continue;
 		if (n < 0)
 			return false;
+		atomic_fetch_add(&c->written, n);
 		p += n;
 		len -= n;
 	}
@@ -240,7 +246,7 @@ static void *writer_thread(void *arg)
 			continue;
 		if (n <= 0)
 			break;
-		if (!lost && !write_out(buf, n)) {
+		if (!lost && !write_out(c, buf, n)) {
 			lost = true;
 			if (errno != EPIPE)
 				warn("the guest's output is lost: %s", strerror(errno));
@@ -362,4 +368,9 @@ void console_flush(struct console *c, bool *done)
 	 */
 	close(c->out_wr);
 	c->out_wr = -1;
+}
+
+uint64_t console_written(struct console *c)
+{
+	return atomic_load(&c->written);
 }

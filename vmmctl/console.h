@@ -13,6 +13,7 @@
 #define VMMCTL_CONSOLE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "error.h"
 #include "vmmctl.h"
@@ -55,5 +56,8 @@ void console_end(struct console *c);
  * @done: becomes true in the I/O thread, by its loop, when all of it was written
  */
 void console_flush(struct console *c, bool *done);
+
+/** console_written() - bytes of output that the reader has taken so far */
+uint64_t console_written(struct console *c);
 
 #endif /* VMMCTL_CONSOLE_H */

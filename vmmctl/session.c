@@ -16,6 +16,9 @@
 #include "terminal.h"
 #include "vcpu.h"
 
+/* a killed guest's output is waited for as long as it moves */
+#define FLUSH_MS	2000
+
 /**
  * struct session - see session.h; the I/O thread's alone
  * @vm: the VM
@@ -195,11 +198,33 @@ static void begin(struct session *s)
 	console_start(s->console, s->tty);
 }
 
+/*
+ * Output waits for a slow reader, but who kills the guest wants an end, and perhaps kills it
+ * because the reader stands still.
+ */
+static void flush(struct session *s)
+{
+	bool killed = atomic_load(&s->vm->status) == STATUS_KILLED, flushed = false;
+	uint64_t written = console_written(s->console), end = clock_ns() + FLUSH_MS * 1000000ull;
+
+	console_flush(s->console, &flushed);
+	while (!flushed && !s->hurry) {
+		loop_poll(s->loop, killed ? FLUSH_MS / 10 : -1);
+		if (!killed)
+			continue;
+		if (console_written(s->console) != written) {
+			written = console_written(s->console);
+			end = clock_ns() + FLUSH_MS * 1000000ull;
+		} else if (clock_ns() >= end) {
+			return;
+		}
+	}
+}
+
 int session_run(struct vm *vm, int *signal, int (*before_start)(void *opaque, struct error *e),
 		void *opaque, struct error *e)
 {
 	struct session s = { .vm = vm };
-	bool flushed = false;
 
 	if (set_up(&s, e) || before_start(opaque, e))
 		return -1;
@@ -213,9 +238,7 @@ int session_run(struct vm *vm, int *signal, int (*before_start)(void *opaque, st
 	vcpus_stop(vm);
 	console_end(s.console);
 	devices_end(vm);
-	console_flush(s.console, &flushed);
-	while (!flushed && !s.hurry)
-		loop_poll(s.loop, -1);
+	flush(&s);
 
 	*signal = s.fatal;
 	return atomic_load(&vm->status);
