@@ -18,6 +18,8 @@
 
 #define INPUT_SIZE	65536
 #define OUTPUT_SIZE	65536
+/* the most that an ordinary user gets; its pages are taken only once they are full */
+#define PIPE_SIZE	(1 << 20)
 /* so that a write to a slow reader returns when it has taken some */
 #define WRITE_MAX	4096u
 
@@ -279,6 +281,11 @@ static int create_hvc(struct console *c, struct error *e)
 	c->out_wr = out[1];
 	/* ours stays blocking: its thread has nothing else to wait for */
 	fcntl(c->out_wr, F_SETFL, O_NONBLOCK);
+	/*
+	 * Linux's driver waits for each write with interrupts off: a processor that stands there
+	 * does not answer the others, which at power-off take it down by NMI after a second
+	 */
+	fcntl(c->out_wr, F_SETPIPE_SZ, PIPE_SIZE);
 
 	c->done_fd = eventfd(0, EFD_CLOEXEC);
 	if (c->done_fd < 0)
