@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# test: timeout=600 disk=scratch-256M mem=3072
+# test: timeout=600 cpus=2 disk=scratch-256M mem=3072
 #
 # Disks under load, on null_blk with 10 ms a request: of fio's 32 requests at a time the
 # host sees 32, vmmctl's control threads sleep meanwhile, and a read does not wait for

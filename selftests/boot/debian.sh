@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# test: timeout=600 disk=debian-6.12 mem=3072
+# test: timeout=600 cpus=2 disk=debian-6.12 mem=3072
 #
 # A Debian disk boots by "vmmctl run -d DISK" alone, to systemd and a root shell; what
 # the guest wrote and synced is on the disk after it powered off.
