@@ -120,24 +120,34 @@ static int run_child(struct boot_search *s, bool want_kernel, struct answer *ans
 	return 0;
 }
 
-#define TERMINATE(s)	((s)[sizeof(s) - 1] = '\0')
+/* A string that is printed: no control characters, not those either that UTF-8 or Latin-1 has. */
+static void clean(char *s, size_t size)
+{
+	s[size - 1] = '\0';
+	for (; *s; s++) {
+		if ((*s < ' ' || *s > '~') && *s != '\n')
+			*s = '?';
+	}
+}
+
+#define CLEAN(s)	clean((s), sizeof(s))
 
 static int take_answer(const struct answer *answer, const struct boot_search *s,
 		       struct boot_files *out, struct error *e)
 {
 	*e = answer->error;
-	TERMINATE(e->text);
+	CLEAN(e->text);
 	if (answer->ret)
 		return -1;
 
 	*out = answer->files;
 	out->kernel = (struct image){};
 	out->initrd = (struct image){};
-	TERMINATE(out->kernel_path);
-	TERMINATE(out->initrd_path);
-	TERMINATE(out->root_uuid);
-	TERMINATE(out->root_dev);
-	TERMINATE(out->root_arg);
+	CLEAN(out->kernel_path);
+	CLEAN(out->initrd_path);
+	CLEAN(out->root_uuid);
+	CLEAN(out->root_dev);
+	CLEAN(out->root_arg);
 
 	if (*out->kernel_path && image_from_fd(&out->kernel, s->kernel_fd, out->kernel_path, e))
 		return -1;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# vmmctl: kernels and how they are placed (loaders), disks and what is found on them (bootdisk),
-# command line, buses, topology and terminal (command).
+# vmmctl: kernels and how they are placed (loaders), disks and what is found on them (bootdisk), a
+# child that lies about that (bootchild), command line, buses, topology and terminal (command).
 
 loaders-vmmctl-flags := -D_GNU_SOURCE -DVMMCTL_VERSION='"test"' -I../../vmmctl -pthread
 loaders-common := $(addprefix ../../vmmctl/,error.c log.c terminal.c)
@@ -19,6 +19,11 @@ bootdisk-src := $(addprefix loaders/,bootdisk.c part.c disk.c) $(loaders-common)
 	part.c version.c)
 bootdisk-cflags := $(loaders-vmmctl-flags) -I/usr/include/ext2fs -I/usr/include/et
 bootdisk-libs := -lext2fs -lcom_err
+
+tests += bootchild
+bootchild-src := loaders/bootchild.c $(loaders-common) \
+	$(addprefix ../../vmmctl/,bootdisk_child.c diagnose.c disk.c image.c version.c)
+bootchild-cflags := $(loaders-vmmctl-flags)
 
 tests += command
 command-src := $(addprefix loaders/,command.c bus.c topology.c terminal.c) $(loaders-common) \
