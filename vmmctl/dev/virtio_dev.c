@@ -492,10 +492,27 @@ static int last_stop(struct virtio_dev *v)
 	return -ETIMEDOUT;
 }
 
+/* A dead disk may hold many threads: they have until @end together, and one more look each. */
+static int end_workers(struct virtio_dev *v, uint64_t end)
+{
+	uint64_t now;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < v->nr_workers; i++) {
+		if (!v->worker[i].started)
+			continue;
+		now = clock_ns();
+		if (thread_end(v->worker[i].thread, now < end ? (end - now) / 1000000 : 0))
+			ret = -ETIMEDOUT;
+	}
+	return ret;
+}
+
 int virtio_dev_end(struct virtio_dev *v)
 {
-	unsigned int i;
-	int ret;
+	uint64_t end = clock_ns() + (END_MS + LAST_STOP_MS) * 1000000ull;
+	int ret, hung;
 
 	atomic_store(&v->ending, true);
 	/* a vCPU's thread may still hang in STOP */
@@ -506,9 +523,8 @@ int virtio_dev_end(struct virtio_dev *v)
 	if (!ret && v->running)
 		ret = last_stop(v);
 	dev_ioctl(v, VMM_DEV_QUIT, NULL);
-	for (i = 0; i < v->nr_workers; i++)
-		if (v->worker[i].started && thread_end(v->worker[i].thread, END_MS))
-			ret = -ETIMEDOUT;
+	hung = end_workers(v, end);
+	ret = ret ?: hung;
 	if (v->intx_fd >= 0) {
 		loop_watch_del(v->loop, &v->intx_watch);
 		loop_watch_del(v->loop, &v->event_watch);
