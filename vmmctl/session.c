@@ -200,17 +200,18 @@ static void begin(struct session *s)
 
 /*
  * Output waits for a slow reader, but who kills the guest wants an end, and perhaps kills it
- * because the reader stands still.
+ * because the reader stands still. Where the devices were left there, the end of the output does
+ * not come either.
  */
-static void flush(struct session *s)
+static void flush(struct session *s, bool impatient)
 {
-	bool killed = atomic_load(&s->vm->status) == STATUS_KILLED, flushed = false;
+	bool flushed = false;
 	uint64_t written = console_written(s->console), end = clock_ns() + FLUSH_MS * 1000000ull;
 
 	console_flush(s->console, &flushed);
 	while (!flushed && !s->hurry) {
-		loop_poll(s->loop, killed ? FLUSH_MS / 10 : -1);
-		if (!killed)
+		loop_poll(s->loop, impatient ? FLUSH_MS / 10 : -1);
+		if (!impatient)
 			continue;
 		if (console_written(s->console) != written) {
 			written = console_written(s->console);
@@ -225,6 +226,7 @@ int session_run(struct vm *vm, int *signal, int (*before_start)(void *opaque, st
 		void *opaque, struct error *e)
 {
 	struct session s = { .vm = vm };
+	int hung;
 
 	if (set_up(&s, e) || before_start(opaque, e))
 		return -1;
@@ -235,10 +237,12 @@ int session_run(struct vm *vm, int *signal, int (*before_start)(void *opaque, st
 	while (!s.ended)
 		loop_poll(s.loop, -1);
 
-	vcpus_stop(vm);
+	hung = vcpus_stop(vm);
 	console_end(s.console);
-	devices_end(vm);
-	flush(&s);
+	/* the end of a device waits for a vCPU that hangs; the end of the process does it all */
+	if (!hung)
+		devices_end(vm);
+	flush(&s, hung || atomic_load(&vm->status) == STATUS_KILLED);
 
 	*signal = s.fatal;
 	return atomic_load(&vm->status);

@@ -185,6 +185,9 @@ static void *vcpu_thread(void *arg)
 			break;
 		}
 
+		/* the devices may be gone, if it hung until after vcpus_stop() */
+		if (atomic_load(&v->stop))
+			break;
 		handle_exit(v);
 		/* nothing more of a guest that has ended */
 		if (atomic_load(&v->vm->status) >= 0)
@@ -242,9 +245,10 @@ int vcpus_start(struct vm *vm, struct error *e)
 	return 0;
 }
 
-void vcpus_stop(struct vm *vm)
+int vcpus_stop(struct vm *vm)
 {
 	unsigned int i;
+	int ret = 0;
 
 	for (i = 0; i < vm->nr_vcpus; i++) {
 		atomic_store(&vm->vcpus[i].stop, true);
@@ -256,7 +260,10 @@ void vcpus_stop(struct vm *vm)
 		pthread_mutex_lock(&halt_lock);
 		atomic_store(&v->started, false);
 		pthread_mutex_unlock(&halt_lock);
-		if (v->created && thread_end(v->thread, STOP_TIMEOUT_MS))
+		if (v->created && thread_end(v->thread, STOP_TIMEOUT_MS)) {
 			warn("vCPU %u does not stop: it waits for the host", i);
+			ret = -ETIMEDOUT;
+		}
 	}
+	return ret;
 }

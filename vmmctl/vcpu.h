@@ -69,8 +69,13 @@ int vcpu_boot_state(struct vm *vm, const struct boot_state *state, struct error 
 /** vcpus_start() - start the threads. Return: 0 or -1 with @e. */
 int vcpus_start(struct vm *vm, struct error *e);
 
-/** vcpus_stop() - end the threads; none executes guest code any more. Not from a vCPU's thread. */
-void vcpus_stop(struct vm *vm);
+/**
+ * vcpus_stop() - end the threads; none executes guest code any more. Not from a vCPU's thread.
+ *
+ * Return: 0, or -ETIMEDOUT: one hangs in the kernel, or in the midst of an exit, and the devices
+ * must stay.
+ */
+int vcpus_stop(struct vm *vm);
 
 /**
  * vcpu_reset_state() - what a processor has after reset and firmware; vcpus_create() does it.
