@@ -8,19 +8,22 @@
  *	assign             close of the eventfd (EPOLLHUP), deassign, the VM's end
  *	  |                                |
  *	  v                                v
- *	ACTIVE: in the list and  --->  DYING: in the other list,  --->  freed by the work, which
+ *	ACTIVE: in the list and  --->  DYING: in the other list,  --->  freed, by the work, which
  *	in the wait queue              the VM's work queued             leaves the wait queue first
  *
  * Who moves it, under irqfds->lock, queues the work; nobody else does. The work leaves the wait
  * queue under the queue's own lock, inside which wake-ups run, so it cannot run from the wake-up.
- * Each VM has a work of its own: it waits for readers of vm->srcu, and one whose process lets them
- * wait for ever must not hold up another VM. Order of locks: the wait queue's, then irqfds->lock.
+ * What readers of vm->srcu may still see, an srcu callback frees. The work never waits for them: a
+ * process can let them wait for ever, in as many VMs as it likes, and the workqueue's threads are
+ * for all VMs. Who needs their end waits itself. Order of locks: the wait queue's, then
+ * irqfds->lock.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/poll.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
+#include <linux/srcu.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -34,7 +37,7 @@
  * @list: active irqfds [l = @lock]
  * @dying: those that wait for @reap [l]
  * @nr: of both kinds [l]
- * @reap: frees @dying
+ * @reap: frees @dying, or has it freed
  * @resamplers: irqfds with a resample eventfd, until their work; writers hold @lock, readers
  *	vm->srcu
  * @nr_resamplers: entries of @resamplers [a]
@@ -63,6 +66,7 @@ struct vmm_irqfds {
  * @dead: it is in the list of dying ones [l]
  * @node: in that list or in the one of active ones [l]
  * @resample_node: in resamplers [l]
+ * @rcu: frees it, if it was there
  */
 struct irqfd {
 	struct vmm_vm *vm;
@@ -75,6 +79,7 @@ struct irqfd {
 	bool dead;
 	struct list_head node;
 	struct list_head resample_node;
+	struct rcu_head rcu;
 };
 
 static struct workqueue_struct *irqfd_wq;
@@ -100,13 +105,29 @@ static void irqfd_free(struct irqfd *irqfd)
 	kfree(irqfd);
 }
 
+/* Frees one that is in no list any more, and makes room for another. */
+static void irqfd_end(struct irqfd *irqfd)
+{
+	struct vmm_irqfds *irqfds = irqfd->vm->irqfds;
+	unsigned long flags;
+
+	irqfd_free(irqfd);
+	spin_lock_irqsave(&irqfds->lock, flags);
+	irqfds->nr--;
+	spin_unlock_irqrestore(&irqfds->lock, flags);
+}
+
+/* Context: softirqs off. The VM lives: vmm_irqfd_release_all() waits for these. */
+static void irqfd_end_srcu(struct rcu_head *rcu)
+{
+	irqfd_end(container_of(rcu, struct irqfd, rcu));
+}
+
 /* Leaves the eventfds' wait queues and the list of resamplers, then frees. */
 static void irqfds_reap(struct work_struct *work)
 {
 	struct vmm_irqfds *irqfds = container_of(work, struct vmm_irqfds, reap);
 	struct irqfd *irqfd, *next;
-	bool resample = false;
-	unsigned int nr = 0;
 	LIST_HEAD(dying);
 	u64 count;
 
@@ -117,21 +138,26 @@ static void irqfds_reap(struct work_struct *work)
 			continue;
 		list_del_rcu(&irqfd->resample_node);
 		atomic_dec(&irqfds->nr_resamplers);
-		resample = true;
 	}
 	spin_unlock_irq(&irqfds->lock);
 
-	list_for_each_entry(irqfd, &dying, node)
-		eventfd_ctx_remove_wait_queue(irqfd->ctx, &irqfd->wait, &count);
-	if (resample)
-		synchronize_srcu_expedited(&irqfds->vm->srcu);
 	list_for_each_entry_safe(irqfd, next, &dying, node) {
-		irqfd_free(irqfd);
-		nr++;
+		eventfd_ctx_remove_wait_queue(irqfd->ctx, &irqfd->wait, &count);
+		if (irqfd->resample)
+			call_srcu(&irqfds->vm->srcu, &irqfd->rcu, irqfd_end_srcu);
+		else
+			irqfd_end(irqfd);
 	}
-	spin_lock_irq(&irqfds->lock);
-	irqfds->nr -= nr;
-	spin_unlock_irq(&irqfds->lock);
+}
+
+/*
+ * Waits until the dying ones are freed, as long as readers of vm->srcu make it wait. Context: may
+ * sleep; vm->srcu not held.
+ */
+static void irqfds_wait(struct vmm_irqfds *irqfds)
+{
+	flush_work(&irqfds->reap);
+	srcu_barrier(&irqfds->vm->srcu);
 }
 
 /* Ends an irqfd's active life, once. Context: irqfds->lock held. */
@@ -279,7 +305,7 @@ static int __irqfd_assign(struct vmm_vm *vm, const struct vmm_irqfd *arg, struct
 		return PTR_ERR(irqfd);
 	ret = irqfd_add(vm->irqfds, irqfd);
 	if (ret == -ENOSPC) {
-		flush_work(&vm->irqfds->reap);
+		irqfds_wait(vm->irqfds);
 		ret = irqfd_add(vm->irqfds, irqfd);
 	}
 	if (ret) {
@@ -296,6 +322,7 @@ static int __irqfd_deassign(struct vmm_vm *vm, const struct vmm_irqfd *arg, stru
 	struct vmm_irqfds *irqfds = vm->irqfds;
 	struct eventfd_ctx *ctx = eventfd_ctx_fileget(file);
 	struct irqfd *irqfd;
+	bool resample;
 
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
@@ -303,6 +330,7 @@ static int __irqfd_deassign(struct vmm_vm *vm, const struct vmm_irqfd *arg, stru
 	irqfd = __irqfd_find(irqfds, ctx);
 	if (irqfd && irqfd->gsi != arg->gsi)
 		irqfd = NULL;
+	resample = irqfd && irqfd->resample;
 	if (irqfd)
 		__irqfd_deactivate(irqfds, irqfd);
 	spin_unlock_irq(&irqfds->lock);
@@ -310,6 +338,8 @@ static int __irqfd_deassign(struct vmm_vm *vm, const struct vmm_irqfd *arg, stru
 	if (!irqfd)
 		return -ENOENT;
 	flush_work(&irqfds->reap);
+	if (resample)
+		synchronize_srcu_expedited(&vm->srcu);
 	return 0;
 }
 
@@ -321,8 +351,9 @@ static int __irqfd_deassign(struct vmm_vm *vm, const struct vmm_irqfd *arg, stru
  * An eventfd is one irqfd of a VM at most; a gsi may have many. A signal is delivered by the
  * route that the gsi has then, and is taken: the eventfd's count is 0 after it. The irqfd ends
  * with its eventfd's last file descriptor. When a deassignment returns, no signal is being
- * delivered any more. Of a level-triggered route with a resample eventfd, each end of the
- * interrupt signals that; who drives the interrupt signals the irqfd again if it is still wanted.
+ * delivered any more, and the resample eventfd is not signalled. Of a level-triggered route with a
+ * resample eventfd, each end of the interrupt signals that; who drives the interrupt signals the
+ * irqfd again if it is still wanted.
  *
  * Context: may sleep; takes vm->irq_lock; vm->srcu not held. Returns 0; -EINVAL: flags, gsi, or
  * not an eventfd; -EBADF: no file; -EBUSY: the eventfd is an irqfd already; -ENOENT: nothing to
@@ -370,8 +401,8 @@ void vmm_irqfd_release_all(struct vmm_vm *vm)
 	list_for_each_entry_safe(irqfd, next, &irqfds->list, node)
 		__irqfd_deactivate(irqfds, irqfd);
 	spin_unlock_irq(&irqfds->lock);
-	/* also those that a closed eventfd ended: the work uses the VM */
-	flush_work(&irqfds->reap);
+	/* also those that a closed eventfd ended: the work and the callbacks use the VM */
+	irqfds_wait(irqfds);
 }
 
 /**
