@@ -41,6 +41,7 @@
 #define TX_SIZE		65536u		/* powers of two */
 #define RX_SIZE		4096u
 #define STALL_MS	2000
+#define LOOK_MS		100
 #define DRAIN_MS	2000
 /* what POLLOUT of a pipe, a socket or a terminal promises to take without blocking */
 #define WRITE_MAX	256u
@@ -239,21 +240,27 @@ static uint8_t read_rbr(struct serial *s)
 	return value;
 }
 
-/* hold the vCPU for want of room; true: there is some */
+/* hold the vCPU for want of room; true: there is some. The VM's end does not signal tx_room. */
 static bool wait_for_room(struct serial *s)
 {
+	uint64_t end = clock_ns() + STALL_MS * 1000000ull;
 	struct timespec ts;
-	int err = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_sec += STALL_MS / 1000;
-	while (!ring_room(&s->tx) && !s->ending && !s->stalled && err != ETIMEDOUT &&
-	       atomic_load(&s->vm->status) < 0)
-		err = pthread_cond_timedwait(&s->tx_room, &s->lock, &ts);
-	if (ring_room(&s->tx))
-		return true;
-	s->stalled = true;
-	return false;
+	while (!ring_room(&s->tx) && !s->ending && !s->stalled &&
+	       atomic_load(&s->vm->status) < 0) {
+		if (clock_ns() >= end) {
+			s->stalled = true;
+			break;
+		}
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		ts.tv_nsec += LOOK_MS * 1000000;
+		if (ts.tv_nsec >= (long)NSEC_PER_SEC) {
+			ts.tv_nsec -= NSEC_PER_SEC;
+			ts.tv_sec++;
+		}
+		pthread_cond_timedwait(&s->tx_room, &s->lock, &ts);
+	}
+	return ring_room(&s->tx);
 }
 
 static void write_thr(struct serial *s, uint8_t value)
