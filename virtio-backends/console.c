@@ -10,6 +10,7 @@
  *
  *	on the ring	waiting for buffers: notifications armed, the file not looked at
  *	on the file	having buffers: notifications off, the file polled
+ *	out of memory	having buffers that the host had no memory to take: again after a while
  *	closed		the file ended or failed: input stops, output is thrown away, until START
  */
 #include <linux/file.h>
@@ -25,6 +26,9 @@
 
 /* chains before the worker looks at signals */
 #define CONSOLE_BATCH	64
+
+/* until what failed for want of the host's memory is tried again; the file does not tell when */
+#define CONSOLE_RETRY	(HZ / 10)
 
 /**
  * struct console_queue - what a running queue has
@@ -111,7 +115,7 @@ static void console_close(struct vdev_queue *q, int error)
 
 /*
  * Sends what is left of the next chain. Return: 1 = go on, 0 = no chain, -EAGAIN = the file is
- * full, -EINTR = a signal came, other: stop.
+ * full, -ENOMEM = the host has no memory for it now, -EINTR = a signal came, other: stop.
  */
 static int console_send(struct vdev_queue *q)
 {
@@ -134,8 +138,8 @@ static int console_send(struct vdev_queue *q)
 		n = vdev_file_write(&iocb, &iter);
 		if (n <= 0) {
 			vq_unget(&q->vq);
-			if (n == -EAGAIN)
-				return -EAGAIN;
+			if (n == -EAGAIN || n == -ENOMEM)
+				return n;
 			if (vdev_file_interrupted(n))
 				return -EINTR;
 			console_close(q, n ? -n : EIO);
@@ -175,8 +179,8 @@ static int console_receive(struct vdev_queue *q)
 	if (n > 0)
 		return console_put(q, n) ? : 1;
 	vq_unget(&q->vq);
-	if (n == -EAGAIN)
-		return -EAGAIN;
+	if (n == -EAGAIN || n == -ENOMEM)
+		return n;
 	if (vdev_file_interrupted(n))
 		return -EINTR;
 	console_close(q, -n);
@@ -190,6 +194,7 @@ static bool console_serve(struct vdev_queue *q)
 	int ret;
 
 	q->poll_file = NULL;
+	q->retry = 0;
 	q->poll_events = q->index == CONSOLE_RX ? EPOLLIN : EPOLLOUT;
 	if (vdev_notify(q, false))
 		return false;
@@ -199,6 +204,8 @@ static bool console_serve(struct vdev_queue *q)
 			ret = vdev_notify(q, true);
 		if (ret == -EAGAIN)
 			q->poll_file = cq->file;
+		if (ret == -ENOMEM)
+			q->retry = CONSOLE_RETRY;
 		if (ret == -EINTR)
 			return true;
 		if (ret <= 0)

@@ -113,6 +113,7 @@ struct vdev_job {
  * @wait: where the worker is parked
  * @poll_file: the worker is also woken when this file gets ready ... [w]
  * @poll_events: ... for this, EPOLLIN or EPOLLOUT [w]
+ * @retry: it is also woken after so many jiffies; 0 = not so [w]
  * @priv: the backend's [c]
  */
 struct vdev_queue {
@@ -130,6 +131,7 @@ struct vdev_queue {
 	wait_queue_head_t wait;
 	struct file *poll_file;
 	__poll_t poll_events;
+	long retry;
 	void *priv;
 };
 

@@ -6,7 +6,7 @@
  * The queue's thread:
  *
  *	   parked (interruptible, freezable)
- *	     | KICK, requests done, poll_file ready, quit	 ^
+ *	     | KICK, requests done, poll_file ready, retry, quit ^
  *	     v							 |
  *	   q->mutex: reap, serve a bounded batch, publish, interrupt
  *	     | a signal: -EINTR to the caller, who lends the thread again
@@ -293,9 +293,12 @@ static int queue_wait_file(struct vdev_queue *q, struct file *file)
 static int queue_wait(struct vdev_queue *q)
 {
 	struct file *file = vdev_may_serve(q->dev) ? q->poll_file : NULL;
+	long retry = vdev_may_serve(q->dev) ? q->retry : 0;
 
 	if (file)
 		return queue_wait_file(q, file);
+	if (retry)
+		return wait_event_freezable_timeout(q->wait, queue_pending(q), retry) < 0 ? -EINTR : 0;
 	return wait_event_freezable(q->wait, queue_pending(q)) ? -EINTR : 0;
 }
 
