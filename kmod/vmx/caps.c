@@ -8,6 +8,7 @@
 #include <linux/math64.h>
 #include <linux/moduleparam.h>
 #include <linux/printk.h>
+#include <asm/cpufeature.h>
 #include <asm/msr.h>
 #include <asm/processor-flags.h>
 #include <asm/tsc.h>
@@ -233,6 +234,15 @@ static void vmx_choose_preemption(void)
 				 vmx_misc_preemption_timer_rate(misc);
 }
 
+/* the bits alone do not promise the MSR: the host may be a guest itself */
+static void vmx_find_pebs(void)
+{
+	u64 value;
+
+	vmx_caps.pebs = boot_cpu_has(X86_FEATURE_DTES64) && boot_cpu_has(X86_FEATURE_PEBS) &&
+			!rdmsrl_safe(MSR_IA32_PEBS_ENABLE, &value);
+}
+
 /**
  * vmx_caps_init - read the capability MSRs. Context: module load.
  *
@@ -262,5 +272,6 @@ int vmx_caps_init(void)
 
 	vmx_choose_apic();
 	vmx_choose_preemption();
+	vmx_find_pebs();
 	return 0;
 }

@@ -31,6 +31,7 @@
  * @x2apic: ... and the MSR of TPR ...
  * @apic_regs: ... and answers reads of the local APIC's other MSRs ...
  * @vid: ... and delivers its interrupts
+ * @pebs: the processor can write records of the host's performance events
  * @preempt_ticks: of the preemption timer, after which a stay in the guest ends; 0 = never
  */
 struct vmx_caps {
@@ -51,6 +52,7 @@ struct vmx_caps {
 	bool x2apic;
 	bool apic_regs;
 	bool vid;
+	bool pebs;
 	u32 preempt_ticks;
 };
 

@@ -125,6 +125,22 @@ static void vmx_flush_l1d(void)
 		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 }
 
+/*
+ * A record of the host's performance events (PEBS) is written through the translations that are in
+ * force, the guest's in the guest. The host's events are not recorded there; returns what
+ * vmx_run() puts back. A switch by the entry itself would leave no time to finish a record.
+ */
+static u64 vmx_pebs_off(void)
+{
+	u64 enabled = 0;
+
+	if (vmx_caps.pebs)
+		rdmsrl(MSR_IA32_PEBS_ENABLE, enabled);
+	if (unlikely(enabled))
+		wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
+	return enabled;
+}
+
 /* an exit for an NMI: it was consumed, and NMIs are blocked until the host's handler returns */
 static __always_inline bool vmx_is_nmi(const struct vmx_vcpu *vmx)
 {
@@ -132,7 +148,7 @@ static __always_inline bool vmx_is_nmi(const struct vmx_vcpu *vmx)
 	       (INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR);
 }
 
-static noinstr void vmx_run(struct vmx_vcpu *vmx)
+static noinstr void vmx_run(struct vmx_vcpu *vmx, u64 pebs)
 {
 	unsigned long reason = VMX_EXIT_NO_ENTRY, vectoring = 0, info = 0;
 
@@ -149,6 +165,9 @@ static noinstr void vmx_run(struct vmx_vcpu *vmx)
 	vmx->exit_reason = reason;
 	vmx->idt_vectoring = vectoring;
 	vmx->intr_info = info;
+	/* before the NMI's handler, which may change it */
+	if (unlikely(pebs))
+		native_wrmsrl(MSR_IA32_PEBS_ENABLE, pebs);
 	if (vmx_is_nmi(vmx))
 		vmx_call_nmi();
 	vmm_guest_state_exit_irqoff();
@@ -204,6 +223,7 @@ void vmx_enter_irqoff(struct vmm_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	unsigned long debugctl;
+	u64 pebs;
 
 	/* what is missing may have to sleep: an exit of our own */
 	if (unlikely(vmx->pdptes_stale || !vmx_vmcs_is_current(vmx))) {
@@ -222,10 +242,11 @@ void vmx_enter_irqoff(struct vmm_vcpu *vcpu)
 	vmx->entry.spec_host = this_cpu_read(x86_spec_ctrl_current);
 	/* exits clear it */
 	debugctl = get_debugctlmsr();
+	pebs = vmx_pebs_off();
 
 	vmx_debug_enter_irqoff(vmx);
 	vmx_flush_l1d();
-	vmx_run(vmx);
+	vmx_run(vmx, pebs);
 
 	if (unlikely(debugctl))
 		update_debugctlmsr(debugctl);
