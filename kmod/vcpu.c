@@ -226,8 +226,6 @@ static int vmm_handle_requests(struct vmm_vcpu *vcpu)
 {
 	if (vmm_take_request(vcpu, VMM_REQ_TRIPLE_FAULT))
 		return vmm_exit_shutdown(vcpu);
-	if (vmm_take_request(vcpu, VMM_REQ_EOI_EXIT) && !vmm_exit_eoi(vcpu))
-		return 0;
 	if (vmm_take_request(vcpu, VMM_REQ_INIT_SIPI))
 		vmm_take_init_sipi(vcpu);
 	if (vmm_take_request(vcpu, VMM_REQ_NMI)) {
@@ -440,6 +438,9 @@ static int vmm_run_loop(struct vmm_vcpu *vcpu, int *idx)
 	ret = vmm_emulate_resume(vcpu);
 
 	while (ret == 1) {
+		/* even if no entry is wanted: they are in no state, and would be lost to who saves */
+		if (vmm_take_request(vcpu, VMM_REQ_EOI_EXIT) && !vmm_exit_eoi(vcpu))
+			return 0;
 		if (signal_pending(current) || vmm_host_work_pending() ||
 		    READ_ONCE(vcpu->run->immediate_exit))
 			return -EINTR;

@@ -275,7 +275,9 @@ struct vmm_state {
  * @VMM_EXIT_UNKNOWN: never set by the kernel
  * @VMM_EXIT_IO: a port access that no in-kernel device takes; see struct vmm_run io
  * @VMM_EXIT_MMIO: a memory access outside every region, or a write to a read-only one; see mmio
- * @VMM_EXIT_EOI: the guest ended a level-triggered interrupt; see eoi
+ * @VMM_EXIT_EOI: the guest ended a level-triggered interrupt; see eoi. Those that are still to be
+ *	told are in no VMM_STATE: before a vCPU is saved, VMM_RUN has to be called with
+ *	immediate_exit set until it fails with EINTR.
  * @VMM_EXIT_INTACK: an ExtINT can be taken now: the caller writes intack.vector (or -1 for
  *	none, a spurious request) and runs again
  * @VMM_EXIT_SHUTDOWN: triple fault
@@ -303,8 +305,8 @@ enum vmm_exit {
 
 /**
  * struct vmm_run - shared page of a vCPU
- * @immediate_exit: written by the caller at any time (from a signal handler too): VMM_RUN
- *	returns EINTR before it enters the guest
+ * @immediate_exit: written by the caller at any time (from a signal handler too): VMM_RUN does not
+ *	enter the guest, and fails with EINTR once it has no more to tell
  * @pad_in: zero; VMM_RUN fails with EINVAL otherwise
  * @exit_reason: enum vmm_exit, valid when VMM_RUN returned 0
  * @pad_out: zero
