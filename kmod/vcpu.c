@@ -438,7 +438,7 @@ static int vmm_run_loop(struct vmm_vcpu *vcpu, int *idx)
 	ret = vmm_emulate_resume(vcpu);
 
 	while (ret == 1) {
-		/* even if no entry is wanted: they are in no state, and would be lost to who saves */
+		/* even if no entry is wanted: who saves the vCPU would lose them */
 		if (vmm_take_request(vcpu, VMM_REQ_EOI_EXIT) && !vmm_exit_eoi(vcpu))
 			return 0;
 		if (signal_pending(current) || vmm_host_work_pending() ||

@@ -293,13 +293,15 @@ static int queue_wait_file(struct vdev_queue *q, struct file *file)
 static int queue_wait(struct vdev_queue *q)
 {
 	struct file *file = vdev_may_serve(q->dev) ? q->poll_file : NULL;
-	long retry = vdev_may_serve(q->dev) ? q->retry : 0;
+	long ret, retry = vdev_may_serve(q->dev) ? q->retry : 0;
 
 	if (file)
 		return queue_wait_file(q, file);
 	if (retry)
-		return wait_event_freezable_timeout(q->wait, queue_pending(q), retry) < 0 ? -EINTR : 0;
-	return wait_event_freezable(q->wait, queue_pending(q)) ? -EINTR : 0;
+		ret = wait_event_freezable_timeout(q->wait, queue_pending(q), retry);
+	else
+		ret = wait_event_freezable(q->wait, queue_pending(q));
+	return ret < 0 ? -EINTR : 0;
 }
 
 static int work_queue(struct vdev_queue *q)

@@ -16,7 +16,7 @@ int bootdisk_search(const struct boot_search *s, bool want_kernel, struct boot_f
 		    struct error *e)
 {
 	memset(e->text, 'x', sizeof(e->text));
-	memcpy(e->text, "a\033[2Jb\x9b" "c\xc2\x9b" "d\x7f\r\ne", 15);
+	memcpy(e->text, "a\033[2Jb\233c\302\233d\177\r\ne", 15);
 	memset(out->kernel_path, 'x', sizeof(out->kernel_path));
 	memcpy(out->kernel_path, "/boot/vmlinuz-1\033]0;title\a", 25);
 	strcpy(out->root_uuid, "\b\b");
