@@ -274,7 +274,7 @@ static int shadow_try(const struct shadow_case *c)
 	t_get_regs(v, &r);
 	r.gpr[VMM_RDI] = 0xd0000000;
 	t_set_regs(v, &r);
-	if (!t_irq(vm, 0, 0x61)) {
+	if (t_irq(vm, 0, 0x61) >= 0) {
 		do {
 			e = t_run(v);
 		} while (e == VMM_EXIT_IO || e == VMM_EXIT_MMIO);
