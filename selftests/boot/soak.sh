@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# test: kernels=6.12,debug cpus=2 timeout=900 disk=scratch-256M mem=3584
+# test: kernels=debug cpus=2 timeout=900 disk=scratch-256M mem=3584
 #
 # vmmctl is killed by SIGKILL at $TEST_N (20) random moments of a boot. Each time every
 # reference on the modules goes; in the end they unload, and the test host looks for
