@@ -287,14 +287,6 @@ bool vmm_hw_is_down(void)
 }
 
 /**
- * vmm_hw_is_suspended - virtualization is off until the host has resumed. Context: any.
- */
-bool vmm_hw_is_suspended(void)
-{
-	return READ_ONCE(vmm_hw_suspended);
-}
-
-/**
  * vmm_hw_kick_mask - this CPU's scratch mask, for one that sends IPIs. Context: preemption off
  * until it is done with.
  */

@@ -19,7 +19,6 @@ int vmm_hw_get(void);
 void vmm_hw_put(void);
 int vmm_hw_wait(void);
 bool vmm_hw_is_down(void);
-bool vmm_hw_is_suspended(void);
 __poll_t vmm_hw_poll(struct file *file, poll_table *wait);
 struct cpumask *vmm_hw_kick_mask(void);
 

@@ -317,8 +317,7 @@ static void vmm_load_host_irqoff(struct vmm_vcpu *vcpu)
 static bool vmm_entry_denied_irqoff(struct vmm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->mode) == VMM_EXITING || READ_ONCE(vcpu->requests) ||
-	       signal_pending(current) || need_resched() || !__this_cpu_read(vmm_hw_on) ||
-	       READ_ONCE(vcpu->vm->bugged);
+	       signal_pending(current) || need_resched() || !__this_cpu_read(vmm_hw_on);
 }
 
 /* Enter once, handle the exit. Returns as exit handlers do; 1 also when the entry was denied. */
@@ -504,7 +503,7 @@ static long vmm_vcpu_ioctl_get_state(void *obj, void *arg)
 	ret = vmm_vcpu_get_state(vcpu, arg);
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	vmm_vcpu_put(vcpu);
-	return READ_ONCE(vcpu->vm->bugged) ? -EIO : ret;
+	return ret;
 }
 
 static long vmm_vcpu_ioctl_set_state(void *obj, void *arg)
@@ -517,7 +516,7 @@ static long vmm_vcpu_ioctl_set_state(void *obj, void *arg)
 	ret = vmm_vcpu_set_state(vcpu, arg);
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
 	vmm_vcpu_put(vcpu);
-	return READ_ONCE(vcpu->vm->bugged) ? -EIO : ret;
+	return ret;
 }
 
 static long vmm_vcpu_ioctl_stats(void *obj, void *arg)

@@ -144,8 +144,7 @@ struct vmm_io_bus;
  * @clock_tsc: the pair that the paravirtual clock is derived from: a guest TSC value, without
  *	any vCPU's adjustment ...
  * @clock_ns: ... and the clock at that moment
- * @bugged: an internal inconsistency was seen, or a vCPU's state was lost; every entry fails with
- *	EIO [a]
+ * @bugged: an internal inconsistency was seen; every entry fails with EIO [a]
  * @stat: counters of the VM itself, by enum vmm_stat [a]
  */
 struct vmm_vm {

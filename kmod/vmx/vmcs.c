@@ -14,16 +14,13 @@
  *
  * The host may switch VMX off at any time, for a suspend or because the CPU goes; it clears all
  * VMCSs first, so nothing is lost. Entries are denied then. Other accesses by a vCPU's thread find
- * no current VMCS, and wait in the slow path until VMX is back, maybe on another CPU. Where it does
- * not come back, the VM ends.
+ * no current VMCS, and wait in the slow path until VMX is back, maybe on another CPU.
  */
 #include <linux/freezer.h>
-#include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/smp.h>
 #include <asm/cpufeature.h>
 #include <asm/perf_event.h>
@@ -306,19 +303,12 @@ bool vmx_vmcs_load(struct vmx_vcpu *vmx)
 	return ok;
 }
 
-/* the host has resumed, and VMX is still off here: how long a thread may take to get elsewhere */
-#define VMX_ELSEWHERE	HZ
-
 /*
  * The VMCS was taken away, or the thread is on a CPU where VMX is off: wait for the one, get to
- * another CPU by the other. False: VMX does not come back, or not to this thread, which is bound
- * to a CPU where it stays off, or is killed. What it was about to write is lost then, so that the
- * guest must not be entered any more.
+ * another CPU by the other. False: VMX does not come back.
  */
 static bool vmx_vmcs_wait(struct vmx_vcpu *vmx)
 {
-	struct vmm_vm *vm = vmx->vcpu.vm;
-	unsigned long end = jiffies + VMX_ELSEWHERE;
 	bool ok;
 
 	if (!preemptible())
@@ -331,18 +321,11 @@ static bool vmx_vmcs_wait(struct vmx_vcpu *vmx)
 		preempt_enable();
 		if (ok)
 			return true;
-		if (vmm_hw_is_suspended())
-			end = jiffies + VMX_ELSEWHERE;
 		if (vmm_hw_is_down())
 			return false;
-		if (time_after(jiffies, end) || fatal_signal_pending(current) ||
-		    READ_ONCE(vm->bugged))
-			break;
-		set_current_state(TASK_KILLABLE | TASK_FREEZABLE);
+		set_current_state(TASK_UNINTERRUPTIBLE | TASK_FREEZABLE);
 		schedule_timeout(1);
 	}
-	WRITE_ONCE(vm->bugged, true);
-	return false;
 }
 
 /*

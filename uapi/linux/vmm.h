@@ -480,8 +480,7 @@ struct vmm_stats {
 /*
  * A vCPU. VMM_RUN returns 0 with an exit_reason, or fails: EINTR when a signal came,
  * immediate_exit was set or the host needs the thread in userland for a moment (nothing is
- * lost: call it again). All fail with EIO when the VM is beyond use, or called from another
- * address space.
+ * lost: call it again); EIO when the VM is beyond use, or called from another address space.
  */
 #define VMM_RUN			_IO(VMM_IOC, 0x40)
 #define VMM_GET_STATE		_IOWR(VMM_IOC, 0x41, struct vmm_state)
