@@ -50,8 +50,8 @@ have ASM_EXC_NMI_KVM_VMX asm/idtentry.h 'exc_nmi_kvm_vmx'
 have ASM_EXC_NMI_NOIST asm/idtentry.h 'exc_nmi_noist'
 # rcu_virt_note_context_switch(cpu), later without argument
 have RCU_VIRT_NOTE_CPU_ARG linux/rcutree.h 'rcu_virt_note_context_switch\(int cpu\)'
-# assembly macros of the return thunk mitigations
 have SLAB_NO_MERGE linux/slab.h 'define SLAB_NO_MERGE'
+# assembly macros of the return thunk mitigations
 have UNTRAIN_RET_VM asm/nospec-branch.h '(define|macro) UNTRAIN_RET_VM'
 have VM_CLEAR_CPU_BUFFERS asm/nospec-branch.h 'define VM_CLEAR_CPU_BUFFERS'
 have CLEAR_BRANCH_HISTORY_VMEXIT asm/nospec-branch.h '(define|macro) CLEAR_BRANCH_HISTORY_VMEXIT'
